@@ -1,0 +1,245 @@
+"""Audio files as streams of packets, in bounded memory, and WAV files written.
+
+WAV, FLAC, Ogg, MP3 (and AIFF, AU, CAF) are read by libsndfile; anything else goes through an
+`ffmpeg` process if one is installed. A file that ends before its header says is played to where
+it ends, with a warning in the log (`earvoice.audio`): half a talk is worth more than none.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from earvoice.audio.pipe import read_exactly
+from earvoice.audio.signal import (
+    Audio,
+    Float32,
+    check_channels,
+    check_rate,
+    check_samples,
+)
+from earvoice.errors import AudioError
+from earvoice.units import SAMPLE_RATE, Seconds
+
+_log = logging.getLogger("earvoice.audio")
+
+_FORMATS = frozenset(["WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF"])
+# What ffmpeg may unpack. No playlists: those make it open other files and addresses.
+_FFMPEG_FORMATS = (
+    "mov,mp4,m4a,matroska,webm,aac,asf,avi,mpegts,mpeg,flv,opus,amr,ac3,wv,tta,w64,mp3"
+)
+_MAX_PACKET_S = 60.0
+_MAX_FFMPEG_S = 12 * 3600
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+_UNKNOWN_FRAMES = 1 << 53
+_STEP_FRAMES = 1024
+
+
+def stream_file(path: str | Path, packet_s: Seconds = 0.1) -> Iterator[Audio]:
+    """Packets of `packet_s` seconds (the last may be shorter), reading as it is consumed.
+
+    Memory is one packet, whatever the length of the file.
+    Errors: `AudioError` at once for a file that is missing, empty or no audio; while reading
+    for damage and for samples that are no sound, with the time.
+    """
+    if not 0 < packet_s <= _MAX_PACKET_S:
+        raise AudioError(f"packet_s is {packet_s}, it must be more than 0 and at most 60 s")
+    file = Path(path)
+    _check_file(file)
+    try:
+        with _open(file) as sound:
+            _check_sound(file, sound)
+    except (soundfile.LibsndfileError, _ForeignFormatError) as error:
+        return _stream_ffmpeg(file, packet_s, str(error))
+    return _sound_packets(file, packet_s)
+
+
+def read(path: str | Path) -> Audio:
+    """The whole file in memory. For long recordings use `stream_file`."""
+    packets = list(stream_file(path, packet_s=10.0))
+    return Audio(np.concatenate([packet.samples for packet in packets], axis=1), packets[0].rate_hz)
+
+
+def write_wav(path: str | Path, audio: Audio) -> None:
+    """Write 16-bit PCM; values beyond full scale are clipped."""
+    clipped = np.clip(audio.samples.T, -1.0, 1.0)
+    try:
+        soundfile.write(Path(path), clipped, audio.rate_hz, subtype="PCM_16", format="WAV")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"cannot write {path}: {error}") from error
+
+
+def _check_file(file: Path) -> None:
+    if not file.exists():
+        raise AudioError(f"no such audio file: {file}")
+    if file.is_dir():
+        raise AudioError(f"{file} is a folder, an audio file is needed")
+    if file.is_file() and file.stat().st_size == 0:
+        raise AudioError(f"{file} is empty")
+
+
+class _ForeignFormatError(Exception):
+    """libsndfile knows the format, we do not list it."""
+
+
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """A `soundfile.SoundFile`; opened by handle, so that content and never a name tells formats."""
+    try:
+        handle = file.open("rb")
+    except OSError as error:
+        raise AudioError(f"cannot read {file}: {error.strerror}") from error
+    with handle, soundfile.SoundFile(handle) as sound:
+        if sound.format not in _FORMATS:
+            raise _ForeignFormatError(f"format {sound.format}")
+        yield sound
+
+
+def _check_sound(file: Path, sound: Any) -> None:
+    try:
+        check_rate(int(sound.samplerate))
+        check_channels(sound.channels)
+    except AudioError as error:
+        raise AudioError(f"{file}: {error}") from error
+    if sound.frames == 0:
+        raise AudioError(f"{file} holds no audio")
+
+
+def _sound_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:
+    with _open(file) as sound:
+        rate_hz = int(sound.samplerate)
+        block = max(1, round(packet_s * rate_hz))
+        promised = max(sound.frames, _wav_frames(file))
+        done = 0
+        damage = ""
+        while not damage:
+            data, damage = _read_block(sound, block)
+            if len(data):
+                yield _packet(file, np.ascontiguousarray(data.T), rate_hz, done / rate_hz)
+            done += len(data)
+            if len(data) < block:
+                break
+    if done == 0:
+        raise AudioError(f"{file} holds no audio {damage}".rstrip())
+    # MP3 headers only estimate, and a few frames of padding are no truncation either; a stream
+    # written without a length carries an absurd one.
+    missing = promised - done
+    if damage or max(0.05 * rate_hz, 0.001 * promised) < missing < _UNKNOWN_FRAMES:
+        _log.warning(
+            "%s ends early: %.2f s of the %.2f s its header promises %s",
+            file,
+            done / rate_hz,
+            promised / rate_hz,
+            damage,
+        )
+
+
+def _read_block(sound: Any, size: int) -> tuple[Float32, str]:
+    """Up to `size` frames [W, C] and what went wrong, if anything.
+
+    Read in small steps, because a decoder that stumbles loses the step it is in.
+    """
+    parts: list[Float32] = [np.zeros((0, sound.channels), dtype=np.float32)]
+    damage = ""
+    while size > 0:
+        try:
+            part = sound.read(min(size, _STEP_FRAMES), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            damage = f"({error})"
+            break
+        if not len(part):
+            break
+        parts.append(part)
+        size -= len(part)
+    return np.concatenate(parts), damage
+
+
+def _packet(file: Path, samples: Float32, rate_hz: int, start_s: Seconds) -> Audio:
+    try:
+        check_samples(samples, rate_hz, start_s)
+        return Audio(samples, rate_hz)
+    except AudioError as error:
+        raise AudioError(f"{file}: {error}") from error
+
+
+def _wav_frames(file: Path) -> int:
+    """Frames that a WAV header promises, 0 if it is none or does not say.
+
+    libsndfile corrects the count by the file's size, which hides that the file was cut.
+    """
+    with file.open("rb") as handle:
+        if handle.read(4) != b"RIFF" or handle.read(8)[4:] != b"WAVE":
+            return 0
+        block_align = 0
+        while len(head := handle.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"fmt " and size >= 16:
+                body = handle.read(16)
+                block_align = struct.unpack("<H", body[12:14])[0] if len(body) == 16 else 0
+                handle.seek(size - 16 + size % 2, 1)
+            elif name == b"data":
+                return 0 if size in _UNKNOWN_SIZES or not block_align else size // block_align
+            else:
+                handle.seek(size + size % 2, 1)
+    return 0
+
+
+def _stream_ffmpeg(file: Path, packet_s: Seconds, reason: str) -> Iterator[Audio]:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise AudioError(
+            f"{file} is not WAV, FLAC, Ogg or MP3 audio ({reason.rstrip('.')}), and ffmpeg, which "
+            "might read it, is not installed"
+        )
+    # The child reads one local file, no playlist and no network, and is stopped when we stop.
+    command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
+    command += ["-format_whitelist", _FFMPEG_FORMATS, "-t", str(_MAX_FFMPEG_S)]
+    command += ["-i", f"file:{file}", "-vn", "-sn", "-dn", "-map", "0:a:0"]
+    command += ["-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
+    return _first_checked(_ffmpeg_packets(file, command, max(1, round(packet_s * SAMPLE_RATE))))
+
+
+def _ffmpeg_packets(file: Path, command: list[str], block: int) -> Iterator[Audio]:
+    done = 0
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        try:
+            assert child.stdout is not None
+            while data := read_exactly(child.stdout, 4 * block):
+                values = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
+                samples = values.astype(np.float32)[np.newaxis, :]
+                yield _packet(file, samples, SAMPLE_RATE, done / SAMPLE_RATE)
+                done += samples.shape[1]
+            code = child.wait()
+        finally:
+            child.kill()
+            child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
+        errors.seek(0)
+        last = errors.read(4000).decode("utf-8", "replace").strip().split("\n")[-1]
+    if done == 0:
+        raise AudioError(f"{file} is not audio that ffmpeg can read ({last or 'it gave none'})")
+    if code != 0:
+        _log.warning("%s is damaged at %.2f s: %s", file, done / SAMPLE_RATE, last)
+
+
+def _first_checked(packets: Iterator[Audio]) -> Iterator[Audio]:
+    """The same packets, with the first one made now, so that a bad file fails at once."""
+    first = next(packets)
+
+    def rest() -> Iterator[Audio]:
+        yield first
+        yield from packets
+
+    return rest()

@@ -1,0 +1,95 @@
+"""Where the events of a translation go: plain text, JSON lines, subtitles."""
+
+from __future__ import annotations
+
+from typing import Protocol, TextIO
+
+from earvoice import captions
+from earvoice.cli.terminal import printable
+from earvoice.errors import UsageError
+from earvoice.events import Commit, Stamped, dumps
+
+FORMATS = ("text", "jsonl", "srt", "vtt")
+SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".srt": "srt", ".vtt": "vtt"}
+
+
+class Sink(Protocol):
+    """Takes every event in order; `close` ends the output, also after an interruption."""
+
+    def take(self, stamped: Stamped) -> None:
+        """Write what this event adds."""
+        ...
+
+    def close(self) -> None:
+        """Write what is left."""
+        ...
+
+
+def make_sink(form: str, file: TextIO) -> Sink:
+    """The sink of a format name."""
+    if form == "text":
+        return TextSink(file)
+    if form == "jsonl":
+        return JsonLinesSink(file)
+    if form in ("srt", "vtt"):
+        return CaptionSink(file, form)
+    raise UsageError(f"format is {form!r}, it must be one of {', '.join(FORMATS)}")
+
+
+class TextSink:
+    """Committed translation as it comes: exactly the joined commits and a final newline."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._any = False
+
+    def take(self, stamped: Stamped) -> None:
+        """Write the text of a commit."""
+        event = stamped.event
+        if isinstance(event, Commit) and event.stream.role == "translation":
+            self._file.write(printable(event.text))
+            self._file.flush()
+            self._any = True
+
+    def close(self) -> None:
+        """End the line."""
+        if self._any:
+            self._file.write("\n")
+        self._file.flush()
+
+
+class JsonLinesSink:
+    """Every event, one JSON object a line."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def take(self, stamped: Stamped) -> None:
+        """Write one line."""
+        self._file.write(dumps(stamped) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Nothing is left."""
+        self._file.flush()
+
+
+class CaptionSink:
+    """Subtitles, written at the end: how a caption is cut depends on what follows it."""
+
+    def __init__(self, file: TextIO, form: str) -> None:
+        self._file = file
+        self._form = form
+        self._commits: list[Stamped] = []
+
+    def take(self, stamped: Stamped) -> None:
+        """Keep a commit."""
+        if isinstance(stamped.event, Commit):
+            self._commits.append(stamped)
+
+    def close(self) -> None:
+        """Write the subtitles of everything that was committed."""
+        cues = captions.captions_of(captions.words_of(self._commits))
+        write = captions.format_srt if self._form == "srt" else captions.format_vtt
+        self._file.write(write(cues))
+        self._file.flush()

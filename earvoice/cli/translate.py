@@ -1,0 +1,174 @@
+"""`earvoice translate`: audio in as a stream, committed words out as they come."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+import soundfile
+from rich.console import Console
+
+from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
+from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
+from earvoice.cli.terminal import LiveView
+from earvoice.driver import Clock, IdealClock, WallClock, drive
+from earvoice.errors import UsageError
+from earvoice.policies import PolicySpec, parse_policy, policy_kinds
+from earvoice.session import Request, Session
+from earvoice.text.languages import language
+from earvoice.units import Seconds
+from earvoice.zoo import DEFAULT_MODEL, ModelCard, find_model, pick_model
+
+PACKET_S: Seconds = 0.1
+
+_EPILOG = """\
+examples:
+  earvoice translate talk.wav                        in a terminal: live, with lag and position
+  earvoice translate talk.wav --clock ideal          as fast as the machine can
+  earvoice translate talk.wav --policy wait-k --k 1  earlier words, lower quality
+  earvoice translate talk.mp3 --output talk.vtt      subtitles
+  arecord -f S16_LE -r 16000 -t raw | earvoice translate -
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the options of `translate`."""
+    parser = subparsers.add_parser(
+        "translate",
+        help="translate a recording or a pipe, live",
+        description="Reads audio as a stream and writes words as soon as they are final.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "audio",
+        help="WAV, FLAC, Ogg, MP3 (others with ffmpeg); - for standard input: "
+        "WAV, or raw 16-bit 16 kHz mono",
+    )
+    add("--model", metavar="NAME|DIR", help=f"see `earvoice models`; usually {DEFAULT_MODEL}")
+    add("--src-lang", metavar="CODE", help="language spoken, e.g. en")
+    add("--tgt-lang", metavar="CODE", help="language wanted, e.g. de; picks the model if none is")
+    add("--policy", metavar="KIND", help=f"when to write: {', '.join(policy_kinds())}")
+    add("--k", type=int, help="wait-k: segments to hear before the first word")
+    add("--n", type=int, help="wait-k: words per segment; hold-n: words to hold back")
+    add(
+        "--clock",
+        choices=("wall", "ideal"),
+        help="wall: at the pace of speech; ideal: as fast as possible "
+        "(default: wall in a terminal, else ideal)",
+    )
+    add("--format", choices=FORMATS, help="default: by the suffix of --output, else text")
+    add("--output", metavar="FILE", type=Path, help="default: standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Translate."""
+    job = _Job.of(args)
+    packets, total_s = _open_audio(args.audio)
+    # Late, and after everything the user can get wrong: it costs a second or more.
+    from earvoice.loading import load
+
+    session = load(job.card.path).open(job.request)
+    with contextlib.ExitStack() as stack:
+        file: TextIO = sys.stdout
+        if args.output is not None:
+            file = stack.enter_context(args.output.open("w", encoding="utf-8"))
+        sink = make_sink(job.form, file)
+        stack.callback(sink.close)
+        view: LiveView | None = None
+        if sys.stdout.isatty() and (args.output is not None or job.form == "text"):
+            label = f"{job.card.name} {job.request.src_lang} → {job.request.tgt_lang}"
+            console = Console()
+            view = stack.enter_context(LiveView(console, session, job.clock, label, total_s))
+        _translate(session, packets, job.clock, view, None if file.isatty() and view else sink)
+    return 0
+
+
+def _translate(
+    session: Session,
+    packets: Iterator[Audio],
+    clock: Clock,
+    view: LiveView | None,
+    sink: Any,
+) -> None:
+    watched = packets if view is None else _watched(packets, view)
+    for stamped in drive(session, watched, clock):
+        if view is not None:
+            view.show(stamped)
+        if sink is not None:
+            sink.take(stamped)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the options come to."""
+
+    card: ModelCard
+    request: Request
+    clock: Clock
+    form: str
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> _Job:
+        src_lang = language(args.src_lang).code if args.src_lang is not None else None
+        tgt_lang = language(args.tgt_lang).code if args.tgt_lang is not None else None
+        policy = _policy(args)
+        card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
+        request = Request(
+            src_lang=_choose("--src-lang", src_lang, card.src_langs, card),
+            tgt_lang=_choose("--tgt-lang", tgt_lang, card.tgt_langs, card),
+            policy=policy,
+        )
+        live = sys.stdout.isatty() and args.output is None
+        pace = args.clock or ("wall" if live else "ideal")
+        suffix = args.output.suffix.lower() if args.output is not None else ""
+        return cls(
+            card=card,
+            request=request,
+            clock=WallClock() if pace == "wall" else IdealClock(),
+            form=args.format or SUFFIXES.get(suffix, "text"),
+        )
+
+
+def _policy(args: argparse.Namespace) -> PolicySpec | None:
+    if args.policy is None:
+        if args.k is None and args.n is None:
+            return None
+        return parse_policy("wait-k", k=args.k, n=args.n)
+    return parse_policy(args.policy, k=args.k, n=args.n)
+
+
+def _choose(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> str:
+    if wanted is None:
+        return there[0]
+    if wanted not in there:
+        raise UsageError(f"{option} is {wanted!r}, {card.name} has {', '.join(there)}")
+    return wanted
+
+
+def _open_audio(name: str) -> tuple[Iterator[Audio], Seconds | None]:
+    """The packets and, where it is known, how long they are in all."""
+    if name == "-":
+        pipe: IO[bytes] = sys.stdin.buffer
+        if pipe.isatty():
+            raise UsageError("standard input is a terminal; pipe audio into it, or name a file")
+        return stream_pipe(pipe, PACKET_S), None
+    packets = stream_file(name, PACKET_S)
+    try:
+        return packets, float(soundfile.info(name).duration)
+    except (soundfile.LibsndfileError, TypeError):
+        return packets, None
+
+
+def _watched(packets: Iterator[Audio], view: LiveView) -> Iterator[Audio]:
+    clock: AudioClock | None = None
+    for packet in packets:
+        yield packet
+        clock = clock or AudioClock(packet.rate_hz)
+        view.heard(clock.advance(packet.n_samples))

@@ -1,0 +1,1 @@
+"""Corpora: talks with word times (`manifest`), made (`synth`) and read, and batches of them."""

@@ -1,0 +1,161 @@
+"""From windows to tensors: audio, tokens, word spans and phoneme labels of one batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earvoice.data.augment import Augment
+from earvoice.data.windows import Window
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.units import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class TargetWords:
+    """A window's target in token ids, one list per word, with the step each word is written at."""
+
+    words: list[list[int]]
+    steps: tuple[int, ...]
+    supported: tuple[bool, ...]
+    first_step: int
+    last_step: int
+    k: int
+    n: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an objective gets. Shapes, with N words in the whole batch:
+
+    samples [B, W] at 16 kHz (empty for text-only stages); phones [B, T] labels, -100 unknown;
+    word_spans [N, 3] item, first and last speech embedding; word_ids [N, M] and their mask;
+    oracle [B, S]: per speech embedding, 0 for silence or 1 + the index of the word spoken then.
+    """
+
+    samples: Tensor
+    phones: Tensor
+    word_spans: Tensor
+    word_ids: Tensor
+    word_ids_mask: Tensor
+    oracle: Tensor
+    targets: list[TargetWords]
+    audio_s: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The rates a batch is laid out on: encoder frames and speech embeddings, in samples."""
+
+    segment_samples: int
+    frame_samples: int
+    embedding_samples: int
+
+
+class Collator:
+    """Makes batches. Deterministic: all randomness comes from the given generator."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, grid: Grid, phone_ids: dict[str, int], augment: Augment | None
+    ) -> None:
+        self.tokenizer, self.grid, self.phone_ids = tokenizer, grid, phone_ids
+        self.augment = augment
+        self._word_cache: dict[str, list[int]] = {}
+
+    def __call__(self, windows: Sequence[Window], rng: random.Random, *, audio: bool) -> Batch:
+        """One batch of windows with equally many segments."""
+        segments = windows[0].segments
+        length = segments * self.grid.segment_samples
+        samples = np.zeros((len(windows), length if audio else 0), dtype=np.float32)
+        if audio:
+            for row, window in enumerate(windows):
+                samples[row] = self._samples(window, length, rng)
+        spans, ids = self._words(windows, length)
+        targets = [self._target(window) for window in windows]
+        width = max((len(word) for word in ids), default=1)
+        padded = [word + [0] * (width - len(word)) for word in ids]
+        mask = [[1] * len(word) + [0] * (width - len(word)) for word in ids]
+        return Batch(
+            samples=torch.from_numpy(samples),
+            phones=torch.from_numpy(self._phones(windows, length)),
+            word_spans=torch.tensor(spans).reshape(-1, 3),
+            word_ids=torch.tensor(padded).reshape(-1, width),
+            word_ids_mask=torch.tensor(mask).reshape(-1, width),
+            oracle=self._oracle(len(windows), length // self.grid.embedding_samples, spans),
+            targets=targets,
+            audio_s=len(windows) * length / SAMPLE_RATE,
+            tokens=sum(len(word) for target in targets for word in target.words),
+        )
+
+    def _samples(self, window: Window, length: int, rng: random.Random) -> np.ndarray:
+        start = round(window.start_s * SAMPLE_RATE)
+        count = min(length, round(window.audio_s * SAMPLE_RATE))
+        audio = np.zeros(length, dtype=np.float32)
+        heard = window.talk.read_samples(start, count)
+        audio[: len(heard)] = heard
+        if self.augment is not None:
+            audio = self.augment(audio, len(heard), rng)
+        return audio
+
+    def _encode_word(self, word: str) -> list[int]:
+        if word not in self._word_cache:
+            self._word_cache[word] = self.tokenizer.encode(word)
+        return self._word_cache[word]
+
+    def _words(
+        self, windows: Sequence[Window], length: int
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Spans of all words on the embedding grid, and their token ids."""
+        spans, ids = [], []
+        slot_s = self.grid.embedding_samples / SAMPLE_RATE
+        slots = length // self.grid.embedding_samples
+        for row, window in enumerate(windows):
+            for word in window.words:
+                first = max(0, int(word.start_s / slot_s))
+                last = min(slots, -int(-word.end_s // slot_s)) - 1
+                pieces = self._encode_word(word.text)
+                if pieces and last >= first:
+                    spans.append([row, first, last])
+                    ids.append(pieces)
+        return spans, ids
+
+    def _oracle(self, batch: int, slots: int, spans: list[list[int]]) -> Tensor:
+        """The word heard in each slot; where two words share one, the later."""
+        oracle = torch.zeros(batch, slots, dtype=torch.long)
+        for index, (row, first, last) in enumerate(spans):
+            oracle[row, first : last + 1] = index + 1
+        return oracle
+
+    def _phones(self, windows: Sequence[Window], length: int) -> np.ndarray:
+        """Frame labels: the phoneme at the frame's centre, 0 for silence, -100 where unknown."""
+        frames = length // self.grid.frame_samples
+        frame_s = self.grid.frame_samples / SAMPLE_RATE
+        labels = np.zeros((len(windows), frames), dtype=np.int64)
+        for row, window in enumerate(windows):
+            if not window.phones:
+                labels[row] = -100
+                continue
+            for phone in window.phones:
+                first = max(0, round(phone.start_s / frame_s))
+                last = round(phone.end_s / frame_s)
+                labels[row, first:last] = self.phone_ids.get(phone.symbol, -100)
+        return labels
+
+    def _target(self, window: Window) -> TargetWords:
+        return TargetWords(
+            words=[self._encode_word(word) for word in window.target],
+            steps=window.steps,
+            supported=window.supported,
+            first_step=window.first_step,
+            last_step=window.segments,
+            k=window.k,
+            n=window.n,
+            ended=window.ended,
+        )

@@ -1,0 +1,267 @@
+"""Talks with word times: our records, and the `cuts.jsonl` they are stored in.
+
+The file is a lhotse manifest (one MonoCut a line), so `lhotse.CutSet.from_file` reads it; we read
+and write it with plain JSON because importing lhotse costs a second and a half and needs torch.
+
+    <corpus>/cuts.jsonl          one talk (or one span of a talk) per line
+    <corpus>/audio/<talk>.wav    mono, int16, 44-byte header: `Talk.read_samples` maps it
+
+Paths in the file are relative to its folder. All times inside a record are seconds from the first
+sample of the record, also where it is a span of a longer recording (`first_sample` > 0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earvoice.errors import AudioError, UsageError
+from earvoice.units import Samples, Seconds
+
+MANIFEST_NAME = "cuts.jsonl"
+WAV_HEADER_BYTES = 44
+PAUSE = "pau"
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word of the source text and where it is spoken."""
+
+    text: str
+    start_s: Seconds
+    end_s: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPhone:
+    """A phone (ARPAbet, lower case; `pau` is a pause) and where it is spoken."""
+
+    symbol: str
+    start_s: Seconds
+    end_s: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A translation. `needs[j]` is the last source word that target word j depends on.
+
+    `needs` is empty where nobody knows it (real corpora), else one entry per word of `text`.
+    """
+
+    text: str
+    needs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenSentence:
+    """One sentence (or joined sentences) of a talk."""
+
+    start_s: Seconds
+    end_s: Seconds
+    words: tuple[TimedWord, ...]
+    phones: tuple[TimedPhone, ...]
+    text: str
+    targets: Mapping[str, Target]
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One recording, or a span of one: who speaks, and the sentences in order of time.
+
+    `path` is None for a talk without audio (text training). `condition` says what was done to the
+    sound ("noise", "snr_db", "rt60_s"); empty for clean speech.
+    """
+
+    id: str
+    path: Path | None
+    sample_rate: int
+    samples: Samples
+    voice: str
+    engine: str
+    sentences: tuple[SpokenSentence, ...]
+    first_sample: Samples = 0
+    condition: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> Seconds:
+        """How long it is."""
+        return self.samples / self.sample_rate
+
+    def read_samples(self, start: Samples = 0, count: Samples | None = None) -> Float32:
+        """Samples `start` .. `start + count` (fewer at the end), from the file: float32 [W], +-1.
+
+        The file is mapped, not read, so a short piece of a long talk costs what it weighs.
+        """
+        if self.path is None:
+            raise AudioError(f"the talk {self.id} has no audio")
+        stop = self.samples if count is None else min(self.samples, start + count)
+        begin = self.first_sample + start
+        size = self.path.stat().st_size if self.path.is_file() else -1
+        need = WAV_HEADER_BYTES + 2 * (self.first_sample + self.samples)
+        if size < need:
+            raise AudioError(f"{self.path} has {size} bytes, the manifest needs {need}")
+        if stop <= start:
+            return np.zeros(0, dtype=np.float32)
+        mapped = np.memmap(
+            self.path,
+            dtype="<i2",
+            mode="r",
+            offset=WAV_HEADER_BYTES + 2 * begin,
+            shape=(stop - start,),
+        )
+        return mapped.astype(np.float32) / np.float32(32768.0)
+
+
+def load_talks(path: Path | str) -> Iterator[Talk]:
+    """The talks of a corpus folder or of a `cuts.jsonl`, in file order.
+
+    Raises `UsageError` where there is no manifest and for a line that is not a talk, with its
+    number.
+    """
+    manifest = Path(path)
+    if manifest.is_dir():
+        manifest = manifest / MANIFEST_NAME
+    if not manifest.is_file():
+        raise UsageError(f"there is no corpus manifest at {manifest}")
+    with manifest.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _talk_of_line(line, manifest, number)
+
+
+def _talk_of_line(line: str, manifest: Path, number: int) -> Talk:
+    try:
+        return talk_from_cut(json.loads(line), manifest.parent)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{manifest} line {number} is not JSON: {error}") from error
+    except KeyError as error:
+        raise UsageError(f"{manifest} line {number}: the field {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise UsageError(f"{manifest} line {number} is not a talk: {error}") from error
+
+
+def talk_from_cut(cut: Mapping[str, Any], folder: Path) -> Talk:
+    """The talk that a MonoCut dictionary describes; `folder` is where its paths start."""
+    recording = cut["recording"]
+    rate = int(recording["sampling_rate"])
+    custom = cut.get("custom") or {}
+    supervisions = sorted(cut["supervisions"], key=lambda segment: float(segment["start"]))
+    return Talk(
+        id=str(cut["id"]),
+        path=folder / recording["sources"][0]["source"],
+        sample_rate=rate,
+        samples=round(float(cut["duration"]) * rate),
+        voice=str(supervisions[0].get("speaker") or "") if supervisions else "",
+        engine=str(custom.get("engine", "")),
+        sentences=tuple(_sentence_of(segment) for segment in supervisions),
+        first_sample=round(float(cut["start"]) * rate),
+        condition=dict(custom.get("condition") or {}),
+    )
+
+
+def _sentence_of(segment: Mapping[str, Any]) -> SpokenSentence:
+    start_s = float(segment["start"])
+    alignment = segment.get("alignment") or {}
+    custom = segment.get("custom") or {}
+    return SpokenSentence(
+        start_s=start_s,
+        end_s=start_s + float(segment["duration"]),
+        words=tuple(
+            TimedWord(str(item[0]), float(item[1]), float(item[1]) + float(item[2]))
+            for item in alignment.get("word", ())
+        ),
+        phones=tuple(
+            TimedPhone(str(item[0]), float(item[1]), float(item[1]) + float(item[2]))
+            for item in alignment.get("phone", ())
+        ),
+        text=str(segment["text"]),
+        targets={
+            language: Target(str(target["text"]), tuple(int(n) for n in target.get("needs", ())))
+            for language, target in (custom.get("targets") or {}).items()
+        },
+        topic=str(custom.get("topic", "")),
+    )
+
+
+def cut_from_talk(talk: Talk, source: str) -> dict[str, Any]:
+    """The MonoCut dictionary of a talk whose audio file is `source`, relative to the manifest.
+
+    Times are rounded to 0.1 ms. A span of a recording (`first_sample` > 0) names no more of the
+    recording than it needs: up to its own last sample.
+    """
+    last = talk.first_sample + talk.samples
+    return {
+        "id": talk.id,
+        "start": talk.first_sample / talk.sample_rate,
+        "duration": talk.samples / talk.sample_rate,
+        "channel": 0,
+        "supervisions": [
+            _segment_of(sentence, talk, number) for number, sentence in enumerate(talk.sentences)
+        ],
+        "recording": {
+            "id": talk.id,
+            "sources": [{"type": "file", "channels": [0], "source": source}],
+            "sampling_rate": talk.sample_rate,
+            "num_samples": last,
+            "duration": last / talk.sample_rate,
+            "channel_ids": [0],
+        },
+        "custom": {"engine": talk.engine, "condition": dict(talk.condition)},
+        "type": "MonoCut",
+    }
+
+
+def _segment_of(sentence: SpokenSentence, talk: Talk, number: int) -> dict[str, Any]:
+    return {
+        "id": f"{talk.id}-{number:04d}",
+        "recording_id": talk.id,
+        "start": round(sentence.start_s, 4),
+        "duration": round(sentence.end_s - sentence.start_s, 4),
+        "channel": 0,
+        "text": sentence.text,
+        "language": "en",
+        "speaker": talk.voice,
+        "custom": {
+            "targets": {
+                language: {"text": target.text, "needs": list(target.needs)}
+                for language, target in sentence.targets.items()
+            },
+            "engine": talk.engine,
+            "topic": sentence.topic,
+        },
+        "alignment": {
+            "word": [_item(word.text, word.start_s, word.end_s) for word in sentence.words],
+            "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in sentence.phones],
+        },
+    }
+
+
+def _item(symbol: str, start_s: Seconds, end_s: Seconds) -> list[Any]:
+    """A lhotse AlignmentItem: symbol, start, duration, score."""
+    start = round(start_s, 4)
+    return [symbol, start, round(round(end_s, 4) - start, 4), None]
+
+
+def cut_line(cut: Mapping[str, Any]) -> str:
+    """One line of a manifest, without its line end."""
+    return json.dumps(cut, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_manifest(folder: Path, cuts: Iterable[Mapping[str, Any]]) -> Path:
+    """Writes `folder`/cuts.jsonl in one piece (through a temporary file)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MANIFEST_NAME
+    partial = path.with_suffix(".jsonl.partial")
+    with partial.open("w", encoding="utf-8") as lines:
+        lines.writelines(cut_line(cut) + "\n" for cut in cuts)
+    partial.replace(path)
+    return path

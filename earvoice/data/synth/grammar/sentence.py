@@ -1,0 +1,253 @@
+"""Derivations (what a sentence is, before words) and their finished word sequences."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from earvoice.data.synth.grammar import english, german, spanish
+from earvoice.data.synth.grammar.connectives import CONJUNCTIONS, Connective
+from earvoice.data.synth.grammar.tree import COMMA, NP, Clause, Mark, Sub, Token, words
+
+TARGET_LANGS = ("de", "es")
+_SPLIT_BINS = 100  # 0..95 train, 96..97 dev, 98..99 test
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """An English sentence with its translations; all words are whitespace tokens.
+
+    `needs[lang][i]` is the index of the last source word that must have been heard before
+    target word i can be written, when target words are written in order (so it never falls);
+    the last target word needs the last source word.
+    """
+
+    source: tuple[str, ...]
+    targets: Mapping[str, tuple[str, ...]]
+    needs: Mapping[str, tuple[int, ...]]
+    topic: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A main clause, perhaps after a connective or a subordinate clause, perhaps coordinated."""
+
+    clause: Clause
+    opener: Connective | None = None
+    leading: Sub | None = None
+    joiner: str = ""  # "and" | "but"
+    second: Clause | None = None
+
+    def english(self) -> list[Token]:
+        out = words(self.opener.en, self.opener) if self.opener else []
+        if self.leading:
+            out += english.sub(self.leading, leading=True)
+        out += english.clause(self.clause)
+        if self.second:
+            out += [COMMA, (self.joiner, (self.joiner,)), *english.clause(self.second)]
+        return out
+
+    def german(self) -> list[Token]:
+        if self.leading:
+            out = german.sub(self.leading, leading=True) + german.clause(self.clause, "first")
+        else:
+            opener = words(self.opener.de, self.opener) if self.opener else None
+            out = german.clause(self.clause, "second", opener)
+        if self.second:
+            joint = {"and": "und", "but": "aber"}[self.joiner]
+            comma = [COMMA] if self.joiner == "but" else []
+            out += [*comma, (joint, (self.joiner,)), *german.clause(self.second)]
+        return out
+
+    def spanish(self) -> list[Token]:
+        out = words(self.opener.es, self.opener) if self.opener else []
+        if self.opener and self.opener.es_comma:
+            out.append(COMMA)
+        if self.leading:
+            out += spanish.sub(self.leading, leading=True)
+        out += spanish.clause(self.clause)
+        if self.second:
+            comma = [COMMA] if self.joiner == "but" else []
+            joint = {"and": "y", "but": "pero"}[self.joiner]
+            out += [*comma, (joint, (self.joiner,)), *spanish.clause(self.second)]
+        return out
+
+    final = "."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A question: `word` is "" (yes/no), "why", "when?", "where" or "who" (the subject)."""
+
+    clause: Clause
+    word: str = ""
+
+    def english(self) -> list[Token]:
+        if self.word == "who":
+            return english.clause(self.clause)
+        lead = words(CONJUNCTIONS[self.word].en, self) if self.word else []
+        return lead + english.clause(self.clause, "question")
+
+    def german(self) -> list[Token]:
+        if self.word == "who":
+            return german.clause(self.clause)
+        if not self.word:
+            return german.clause(self.clause, "first")
+        return german.clause(self.clause, "second", words(CONJUNCTIONS[self.word].de, self))
+
+    def spanish(self) -> list[Token]:
+        if self.word == "who":
+            return spanish.clause(self.clause)
+        lead = words(CONJUNCTIONS[self.word].es, self) if self.word else []
+        return lead + spanish.clause(self.clause, order="question")
+
+    final = "?"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A polite imperative: Please ... (German Sie, Spanish usted)."""
+
+    clause: Clause
+
+    def english(self) -> list[Token]:
+        return [("Please", (self,)), *english.clause(self.clause, "bare")]
+
+    def german(self) -> list[Token]:
+        return german.clause(self.clause, "second", words(["Bitte"], self))
+
+    def spanish(self) -> list[Token]:
+        group = spanish.verb_group(self.clause, "subj")
+        return [*words(["Por", "favor"], self), COMMA, *group, *spanish.after_verb(self.clause)]
+
+    final = "."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A formula with slots. English is cut by "|" into parts 1, 2, ...; target words name the
+    part they wait for ("2:möchte ich"). Slots: {0} in English, {0:A:über} (case, preposition)
+    in German, {0:sobre} in Spanish.
+    """
+
+    en: str
+    de: str
+    es: str
+    slots: tuple[NP | Clause, ...] = ()
+    final: str = "."
+
+    def english(self) -> list[Token]:
+        out: list[Token] = []
+        for part, text in enumerate(self.en.split("|"), 1):
+            for word in text.split():
+                if word[0] == "{":
+                    out += self._slot("en", word)
+                else:
+                    out.append((word, (str(part),)))
+        return out
+
+    def german(self) -> list[Token]:
+        return self._target("de", self.de)
+
+    def spanish(self) -> list[Token]:
+        return self._target("es", self.es)
+
+    def _target(self, lang: str, text: str) -> list[Token]:
+        out: list[Token] = []
+        part = "1"
+        for word in text.split():
+            if word[0] == "{":
+                out += self._slot(lang, word)
+                continue
+            if ":" in word:
+                part, word = word.split(":")
+            out.append((word, (part,)))
+        return out
+
+    def _slot(self, lang: str, marker: str) -> list[Token]:
+        number, *options = marker.strip("{}").split(":")
+        item = self.slots[int(number)]
+        if isinstance(item, Clause):
+            if lang == "en":
+                return english.clause(item)
+            if lang == "de":
+                return german.clause(item, options[0])
+            return spanish.clause(item)
+        if lang == "en":
+            return english.noun_phrase(item, is_object=options != ["N"])
+        if lang == "de":
+            return german.noun_phrase(item, options[0], preposition=(options + [""])[1])
+        return spanish.noun_phrase(item, options[0] if options else "")
+
+
+Derivation = Statement | Question | Request | Template
+
+
+def english_words(item: Derivation) -> tuple[tuple[str, ...], dict[Mark, int]]:
+    """Finished source words and, for each mark, the index of its last word."""
+    texts, marks = _merge(item.english(), item.final, "en")
+    last = {mark: index for index, owned in enumerate(marks) for mark in owned}
+    return texts, last
+
+
+def target_words(
+    item: Derivation, lang: str, last: dict[Mark, int], source_words: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Finished target words and, for each, the source word it has to wait for."""
+    tokens = item.german() if lang == "de" else item.spanish()
+    texts, marks = _merge(tokens, item.final, lang)
+    needs: list[int] = []
+    highest = 0
+    for owned in marks:
+        for mark in owned:
+            index = last.get(mark, 0)
+            if index > highest:
+                highest = index
+        needs.append(highest)
+    needs[-1] = source_words - 1
+    return texts, tuple(needs)
+
+
+def finish(item: Derivation, topic: str, source: tuple[tuple[str, ...], dict[Mark, int]]) -> Sentence:
+    """Both translations of a derivation whose English is done."""
+    texts, last = source
+    sides = {lang: target_words(item, lang, last, len(texts)) for lang in TARGET_LANGS}
+    return Sentence(
+        source=texts,
+        targets={lang: side[0] for lang, side in sides.items()},
+        needs={lang: side[1] for lang, side in sides.items()},
+        topic=topic,
+    )
+
+
+def _merge(tokens: list[Token], final: str, lang: str) -> tuple[tuple[str, ...], list[list[Mark]]]:
+    """Attach commas and final punctuation, contract Spanish a el / de el, capitalise."""
+    texts: list[str] = []
+    marks: list[list[Mark]] = []
+    for text, owned in tokens:
+        if text == ",":
+            if texts and not texts[-1].endswith(","):
+                texts[-1] += ","
+        elif lang == "es" and text == "el" and texts and texts[-1] in ("a", "de"):
+            texts[-1] = "al" if texts[-1] == "a" else "del"
+            marks[-1] += owned
+        else:
+            texts.append(text)
+            marks.append(list(owned))
+    texts[-1] = texts[-1].rstrip(",") + final
+    texts[0] = texts[0][0].upper() + texts[0][1:]
+    if lang == "es" and final == "?":
+        texts[0] = "¿" + texts[0]
+    return tuple(texts), marks
+
+
+def split_of(source: Sequence[str]) -> str:
+    """The split an English sentence belongs to for ever: about 96 % train, 2 % dev, 2 % test.
+
+    The sentence is normalised (lower case, no punctuation), so spelling details do not move it.
+    """
+    text = " ".join(source).lower()
+    plain = "".join(letter for letter in text if letter.isalnum() or letter in " -'")
+    place = int.from_bytes(hashlib.sha256(plain.encode()).digest()[:8], "big") % _SPLIT_BINS
+    return "train" if place < 96 else "dev" if place < 98 else "test"

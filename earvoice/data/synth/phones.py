@@ -1,0 +1,62 @@
+"""One phone inventory for every synthesizer: the 40 phones of ARPAbet in lower case, plus `pau`.
+
+Speech models trained on several engines need one set of labels. espeak-ng writes vowels with the
+colour of the accent ("oU", "0", "A@"); flite and festival write ARPAbet with allophones ("ax",
+"el", "dx"). Both are folded here. Folding is one to one: a rhotic vowel ("A@" in "start") is its
+vowel, because accents differ in whether the r is heard.
+"""
+
+from __future__ import annotations
+
+from earvoice.data.manifest import PAUSE
+from earvoice.errors import AudioError
+
+VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
+CONSONANTS = frozenset("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())
+PHONES = (*sorted(VOWELS | CONSONANTS), PAUSE)
+"""Every label a phone alignment can have, in a fixed order (the classes of phone training)."""
+
+_ESPEAK = {
+    # vowels, named by a word of each class
+    "a": "ae", "aa": "ae", "a#": "ax", "A:": "aa", "A@": "aa", "A": "aa", "0": "aa", "0#": "ax",
+    "V": "ah", "VR": "er", "IR": "er", "3": "er", "3:": "er", "E": "eh", "e@": "eh", "E2": "eh",
+    "I": "ih", "I2": "ih", "I#": "ih", "i": "iy", "i:": "iy", "i@": "iy", "i@3": "iy",
+    "@": "ax", "@2": "ax", "@5": "ax", "@-": "ax", "@L": "l", "O": "ao", "O:": "ao", "O2": "ao",
+    "O@": "ao", "o@": "ao", "U": "uh", "U@": "uh", "u": "uw", "u:": "uw", "eI": "ey",
+    "aI": "ay", "aI2": "ay", "aI3": "ay", "aI@": "ay", "aU": "aw", "aU@": "aw", "OI": "oy",
+    "oU": "ow", "o:": "ow", "e:": "ey",
+    # consonants
+    "b": "b", "tS": "ch", "d": "d", "D": "dh", "f": "f", "g": "g", "h": "hh", "dZ": "jh",
+    "k": "k", "x": "k", "l": "l", "l#": "l", "m": "m", "m-": "m", "n": "n", "n-": "n", "N": "ng",
+    "p": "p", "r": "r", "r-": "r", "s": "s", "S": "sh", "t": "t", "t#": "t", "t2": "t", "?": "t",
+    "t[": "t", "d[": "d", "T": "th", "v": "v", "w": "w", "w#": "w", "j": "y", "z": "z", "Z": "zh",
+}  # fmt: skip
+_ESPEAK_SILENT = frozenset(["", ";", ":", "|", "||"])
+_ESPEAK_STRESS = "',%="
+_ARPABET = {
+    "axr": "er", "el": "l", "em": "m", "en": "n", "eng": "ng", "dx": "t", "nx": "n", "hv": "hh",
+    "ix": "ih", "ux": "uw", "q": "t", "h#": PAUSE, "brth": PAUSE, "sil": PAUSE, "ssil": PAUSE,
+    "#": PAUSE,
+}  # fmt: skip
+
+
+def from_espeak(mnemonic: str) -> str | None:
+    """The phone an espeak-ng mnemonic stands for; None for marks without a sound of their own."""
+    bare = mnemonic.lstrip(_ESPEAK_STRESS)
+    if bare.startswith("_"):
+        return PAUSE
+    if bare in _ESPEAK_SILENT:
+        return None
+    phone = _ESPEAK.get(bare)
+    if phone is None:
+        raise AudioError(f"the espeak-ng phoneme {mnemonic!r} is not one of its English phonemes")
+    return phone
+
+
+def from_arpabet(symbol: str) -> str:
+    """The phone of a flite or festival segment name."""
+    bare = symbol.lower().rstrip("012")
+    phone = _ARPABET.get(bare, bare)
+    if phone not in VOWELS and phone not in CONSONANTS and phone != PAUSE:
+        raise AudioError(f"the segment {symbol!r} is not an English phone of flite or festival")
+    return phone

@@ -1,0 +1,47 @@
+"""Talks without audio: grammar sentences with invented timings, for text pre-training."""
+
+from __future__ import annotations
+
+import random
+
+from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
+from earvoice.data.synth.grammar import sample_talk
+from earvoice.units import SAMPLE_RATE
+
+
+def silent_talk(rng: random.Random, sentences: int, split: str) -> Talk:
+    """A talk whose words last about as long as a speaker of a random pace would take."""
+    pace = rng.uniform(0.75, 1.35)
+    spoken = []
+    now_s = rng.uniform(0.0, 0.5)
+    for sentence in sample_talk(rng, sentences, split=split):
+        begin_s = now_s
+        words = []
+        for text in sentence.source:
+            length_s = (0.09 + 0.055 * len(text)) * pace * rng.uniform(0.85, 1.15)
+            words.append(TimedWord(text, now_s, now_s + length_s))
+            now_s += length_s + (0.15 if text.endswith(",") else 0.0)
+        targets = {
+            lang: Target(" ".join(side), sentence.needs[lang])
+            for lang, side in sentence.targets.items()
+        }
+        spoken.append(
+            SpokenSentence(
+                start_s=begin_s,
+                end_s=now_s,
+                words=tuple(words),
+                phones=(),
+                text=" ".join(sentence.source),
+                targets=targets,
+            )
+        )
+        now_s += rng.uniform(0.15, 1.2)
+    return Talk(
+        id="silent",
+        path=None,
+        sample_rate=SAMPLE_RATE,
+        samples=round(now_s * SAMPLE_RATE),
+        voice="none",
+        engine="none",
+        sentences=tuple(spoken),
+    )

@@ -1,0 +1,163 @@
+"""Training windows: a span of a talk, cut as a live session would see it.
+
+A window covers `segments` whole segments from `start_s` on. Three ways to cut:
+
+    utterance   one or more whole sentences, then silence                 (the source ends)
+    fresh       starts just before a sentence, stops anywhere             (a stream's beginning)
+    slid        starts anywhere, after the session dropped older segments (a stream's middle)
+
+In a slid window the text of words heard before the window but written inside it stands there as
+history without loss: just what a live session keeps when its window slides.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earvoice.data.manifest import SpokenSentence, Talk, TimedPhone, TimedWord
+from earvoice.policies.schedule import OFFLINE_K, write_steps
+
+MARGIN_S = 0.03
+"""A word counts as heard this long after its end: the front-end's receptive field."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What to cut: segments of `segment_s` seconds, wait k, stride n, and whether to hold."""
+
+    segments: int
+    segment_s: float
+    k: int
+    n: int
+    hold: bool
+
+
+@dataclass(frozen=True)
+class Window:
+    """A training example before tokenisation; times in seconds from the window's start.
+
+    audio_s: how much of the talk is used; silence fills the rest. ended: the source ends inside.
+    target: words with the step each is written at and whether it carries loss.
+    """
+
+    talk: Talk
+    start_s: float
+    audio_s: float
+    segments: int
+    words: tuple[TimedWord, ...]
+    phones: tuple[TimedPhone, ...]
+    target: tuple[str, ...]
+    steps: tuple[int, ...]
+    supported: tuple[bool, ...]
+    first_step: int
+    ended: bool
+    k: int
+    n: int
+
+
+def cut_utterances(
+    talk: Talk, language: str, cut: Cut, rng: random.Random, first: int
+) -> Window | None:
+    """Sentences from `first` on, as many as fit, then silence; None when not even one fits.
+
+    Room is left for the k - 1 silent segments a session appends so that everything is written.
+    """
+    flush = 0 if cut.k >= OFFLINE_K or not cut.hold else cut.k - 1
+    room_s = (cut.segments - flush) * cut.segment_s
+    start_s = _start_before(talk, first, rng)
+    last = first
+    while last < len(talk.sentences) and talk.sentences[last].end_s - start_s <= room_s:
+        last += 1
+    if last == first:
+        return None
+    end_s = talk.sentences[last - 1].end_s
+    following = talk.sentences[last].start_s if last < len(talk.sentences) else end_s + 0.3
+    audio_s = min(room_s, end_s - start_s + rng.uniform(0.05, 0.3), following - start_s)
+    return _window(talk, talk.sentences[first:last], language, cut, start_s, audio_s, ended=True)
+
+
+def cut_fresh(talk: Talk, language: str, cut: Cut, rng: random.Random, first: int) -> Window | None:
+    """A stream that starts at sentence `first`; None when the talk is too short."""
+    start_s = _start_before(talk, first, rng)
+    audio_s = cut.segments * cut.segment_s
+    if start_s + audio_s > talk.duration_s:
+        return None
+    inside = [s for s in talk.sentences[first:] if s.start_s < start_s + audio_s]
+    return _window(talk, inside, language, cut, start_s, audio_s, ended=False)
+
+
+def cut_slid(talk: Talk, language: str, cut: Cut, rng: random.Random) -> Window | None:
+    """A window from the middle of a stream; None when the talk is too short."""
+    audio_s = cut.segments * cut.segment_s
+    if talk.duration_s < audio_s + 1.0:
+        return None
+    start_s = rng.uniform(0.5, talk.duration_s - audio_s)
+    before_s = start_s - 20.0 - cut.k * cut.segment_s
+    inside = [s for s in talk.sentences if s.end_s > before_s and s.start_s < start_s + audio_s]
+    return _window(talk, inside, language, cut, start_s, audio_s, ended=False, slid=True)
+
+
+def _start_before(talk: Talk, first: int, rng: random.Random) -> float:
+    """A start in the pause before a sentence, at most half a second early."""
+    begin_s = talk.sentences[first].start_s
+    earlier_s = talk.sentences[first - 1].end_s if first else 0.0
+    return max(earlier_s, begin_s - rng.uniform(0.0, 0.5), 0.0)
+
+
+def _window(
+    talk: Talk,
+    sentences: Sequence[SpokenSentence],
+    language: str,
+    cut: Cut,
+    start_s: float,
+    audio_s: float,
+    *,
+    ended: bool,
+    slid: bool = False,
+) -> Window:
+    offline = cut.k >= OFFLINE_K
+    last_step = cut.segments
+    target: list[str] = []
+    available: list[int] = []
+    whole: list[bool] = []
+    for sentence in sentences:
+        side = sentence.targets[language]
+        for word, needed in zip(side.text.split(), side.needs, strict=True):
+            source = sentence.words[needed]
+            target.append(word)
+            available.append(int((source.end_s - start_s + MARGIN_S) // cut.segment_s) + 1)
+            whole.append(source.start_s >= start_s - 0.1)
+    if offline:
+        steps = [last_step] * len(target)
+    else:
+        steps = write_steps(available, cut.k, cut.n, last_step if ended else None, hold=cut.hold)
+    kept = [index for index, step in enumerate(steps) if 1 <= step <= last_step]
+    first_step = last_step if offline else 1 if slid else min(cut.k, last_step)
+    shift = [
+        TimedWord(word.text, word.start_s - start_s, word.end_s - start_s)
+        for sentence in sentences
+        for word in sentence.words
+    ]
+    phones = tuple(
+        TimedPhone(phone.symbol, phone.start_s - start_s, phone.end_s - start_s)
+        for sentence in sentences
+        for phone in sentence.phones
+        if 0 <= phone.start_s - start_s < audio_s
+    )
+    return Window(
+        talk=talk,
+        start_s=start_s,
+        audio_s=audio_s,
+        segments=cut.segments,
+        words=tuple(w for w in shift if w.start_s >= -0.01 and w.end_s <= audio_s + 0.01),
+        phones=phones,
+        target=tuple(target[index] for index in kept),
+        steps=tuple(steps[index] for index in kept),
+        supported=tuple(whole[index] for index in kept),
+        first_step=first_step,
+        ended=ended,
+        k=cut.k,
+        n=cut.n,
+    )

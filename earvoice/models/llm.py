@@ -1,0 +1,220 @@
+"""A compact Llama-family decoder: RMSNorm, rotary positions, grouped queries, SwiGLU.
+
+Loads Llama-, Mistral- and Qwen2/3-style safetensors (`models/convert/llama.py`) and equals
+transformers on them. It is ours because decoding a small model is dispatch-bound, because the
+cache must know what each entry is (FASST, 2408.09430 section 3.4), and because live captions must
+start without importing a model zoo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from earvoice.config import Config
+from earvoice.nn.attention import attend, attend_rows, rotary_angles, rotate, write_rows
+from earvoice.nn.cache import EntryCache, init_entry_cache
+from earvoice.nn.masks import Entries, MaskFn, causal
+from earvoice.nn.state import row_list
+
+
+class LlamaConfig(Config):
+    """Sizes of a Llama-family decoder; the defaults are Llama-2 7B (2307.09288)."""
+
+    vocab_size: int = 32000
+    dim: int = 4096
+    layers: int = 32
+    heads: int = 32
+    kv_heads: int = 32
+    head_dim: int | None = None
+    ffn_dim: int = 11008
+    rope_theta: float = 10000.0
+    norm_eps: float = 1e-5
+    tie_embeddings: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+
+
+class LanguageModel(Protocol):
+    """What sessions and systems need of a decoder-only language model."""
+
+    def embed(self, ids: Tensor) -> Tensor: ...
+    def init_state(self, rows: int, capacity: int) -> EntryCache: ...
+    def __call__(
+        self,
+        x: Tensor,
+        entries: Entries,
+        state: EntryCache | None = None,
+        rows: Sequence[int] | None = None,
+        mask: MaskFn | None = causal,
+    ) -> Tensor: ...
+    def logits(self, hidden: Tensor) -> Tensor: ...
+    def reanchor(self, state: EntryCache, row: int, keep: np.ndarray, position: np.ndarray) -> None:
+        """Keeps the given slots of a row and renumbers them."""
+        ...
+
+
+class RmsNorm(nn.Module):
+    """Root-mean-square norm over the last dimension, in float32 (1910.07467)."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D]."""
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
+
+
+class LlamaLayer(nn.Module):
+    """One decoder layer with fused projections."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.heads, self.kv_heads = config.heads, config.kv_heads
+        self.head_dim = config.head_dim or config.dim // config.heads
+        width = (config.heads + 2 * config.kv_heads) * self.head_dim
+        self.attn_norm = RmsNorm(config.dim, config.norm_eps)
+        self.qkv = nn.Linear(config.dim, width, bias=config.qkv_bias)
+        self.out = nn.Linear(config.heads * self.head_dim, config.dim, bias=False)
+        self.q_norm = RmsNorm(self.head_dim, config.norm_eps) if config.qk_norm else None
+        self.k_norm = RmsNorm(self.head_dim, config.norm_eps) if config.qk_norm else None
+        self.ffn_norm = RmsNorm(config.dim, config.norm_eps)
+        self.gate_up = nn.Linear(config.dim, 2 * config.ffn_dim, bias=False)
+        self.down = nn.Linear(config.ffn_dim, config.dim, bias=False)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys (rotated) and values of x [B, T, D]: each [B, T, heads, Dh]."""
+        batch, length, _ = x.shape
+        qkv = self.qkv(self.attn_norm(x)).view(batch, length, -1, self.head_dim)
+        q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=2)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Adds attention [B, H, T, Dh] and the feed-forward to x [B, T, D]."""
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
+        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
+
+
+class Llama(nn.Module):
+    """The decoder. Implements `LanguageModel`."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.dim)
+        self.layers = nn.ModuleList(LlamaLayer(config) for _ in range(config.layers))
+        self.norm = RmsNorm(config.dim, config.norm_eps)
+        self.head = None
+        if not config.tie_embeddings:
+            self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.head_dim = config.head_dim or config.dim // config.heads
+
+    def initialise(self, std: float = 0.02) -> None:
+        """Random weights for training from scratch; residual outputs are scaled by depth."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1:
+                scale = (2 * self.config.layers) ** -0.5 if name.endswith(_RESIDUAL) else 1.0
+                nn.init.normal_(parameter, std=std * scale)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings. [B, T] -> [B, T, D]."""
+        return self.embedding(ids)
+
+    def init_state(self, rows: int, capacity: int) -> EntryCache:
+        """An empty cache for `rows` streams of at most `capacity` entries."""
+        config = self.config
+        like = self.embedding.weight
+        return init_entry_cache(rows, config.layers, capacity, config.kv_heads, self.head_dim, like)
+
+    def forward(
+        self,
+        x: Tensor,
+        entries: Entries,
+        state: EntryCache | None = None,
+        rows: Sequence[int] | None = None,
+        mask: MaskFn | None = causal,
+    ) -> Tensor:
+        """Hidden states of new positions.
+
+        Args:
+            x: [B, T, D] embeddings. entries: what they are, [B, T] each; with a state,
+                `entries.order` is ignored and the cache slot takes its place.
+            state: None for training and offline use; otherwise x is appended to the rows.
+            mask: None means every cached entry is visible (true for one text token at a time).
+        Returns: [B, T, D] after the final norm.
+        """
+        cos, sin = rotary_angles(entries.position, self.head_dim, self.config.rope_theta)
+        if state is None:
+            allowed = None if mask is None else mask(entries, entries)[:, None]
+            for layer in self.layers:
+                q, k, v = (part.transpose(1, 2) for part in layer.project(x, cos, sin))  # type: ignore[operator]
+                x = layer.finish(x, attend(q, k, v, allowed))  # type: ignore[operator]
+            return self.norm(x)
+        index = row_list(rows, x.shape[0], state)
+        slots = state.append(index, entries)
+        lengths = [int(state.length[row]) for row in index]
+        allowed = self._cached_mask(entries, state, index, slots, lengths, mask)
+        for number, layer in enumerate(self.layers):
+            q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
+            k_pool, v_pool = state.k[:, number], state.v[:, number]
+            write_rows(k_pool, index, slots, k)
+            write_rows(v_pool, index, slots, v)
+            y = attend_rows(q.transpose(1, 2), k_pool, v_pool, index, lengths, allowed)
+            x = layer.finish(x, y)  # type: ignore[operator]
+        return self.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., vocab_size]."""
+        weight = self.embedding.weight if self.head is None else self.head.weight
+        return F.linear(hidden, weight.to(hidden.dtype))
+
+    def reanchor(self, state: EntryCache, row: int, keep: np.ndarray, position: np.ndarray) -> None:
+        """Keeps the slots `keep` of a row, in order, and renumbers them to `position`.
+
+        The window slides this way: values move, keys move and turn by the difference of the
+        positions. It happens once in many segments, so its cost per second of audio is constant.
+        """
+        slots = torch.from_numpy(keep)
+        shift = torch.from_numpy(position - state.position[row, keep])[None]
+        cos, sin = rotary_angles(shift, self.head_dim, self.config.rope_theta)
+        count = len(keep)
+        for number in range(len(self.layers)):
+            kept = rotate(state.k[row, number, slots][None], cos, sin)[0]
+            state.k[row, number, :count] = kept
+            state.v[row, number, :count] = state.v[row, number, slots]
+        for leaf in (state.kind, state.segment):
+            leaf[row, :count] = leaf[row, keep]
+        state.position[row, :count] = position
+        state.length[row] = count
+
+    @staticmethod
+    def _cached_mask(
+        entries: Entries,
+        state: EntryCache,
+        rows: list[int],
+        slots: Tensor,
+        lengths: list[int],
+        mask: MaskFn | None,
+    ) -> Tensor | None:
+        """[B, 1, T, longest] bool, or None when nothing needs hiding."""
+        longest = max(lengths)
+        if mask is None:
+            if min(lengths) == longest:
+                return None
+            used = torch.arange(longest)[None, :] < torch.tensor(lengths)[:, None]
+            return used[:, None, None, :]
+        query = Entries(slots, entries.position, entries.kind, entries.segment)
+        return mask(query, state.entries(rows, longest))[:, None]
+
+
+_RESIDUAL = ("out.weight", "down.weight")

@@ -1,0 +1,1 @@
+"""Streaming building blocks: explicit state, convolutions with a tail, caches, masks, attention."""

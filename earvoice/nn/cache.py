@@ -1,0 +1,142 @@
+"""Key/value caches: a ring for windowed encoders, an entry cache for language models.
+
+Both are preallocated, batch-major pools. Keys and values are written once into their slot; nothing
+is concatenated, and a batch of rows is read in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earvoice.nn.masks import PADDING, PROMPT, Entries
+from earvoice.nn.state import State
+
+
+PINNED = 1 << 40
+"""Segment of entries that outlive every window."""
+
+
+@dataclass
+class RingState(State):
+    """Keys and values of the last `capacity` frames of each stream; slot order is irrelevant.
+
+    k, v [rows, capacity, H, Dh]. The frame counter lives with the encoder, one for all layers.
+    """
+
+    k: Tensor
+    v: Tensor
+
+
+def init_ring(rows: int, heads: int, capacity: int, head_dim: int, like: Tensor) -> RingState:
+    """An empty ring. Bytes per row: 2 * heads * capacity * head_dim * element size."""
+    shape = (rows, capacity, heads, head_dim)
+    return RingState(
+        k=torch.zeros(shape, dtype=like.dtype, device=like.device),
+        v=torch.zeros(shape, dtype=like.dtype, device=like.device),
+    )
+
+
+@dataclass
+class EntryCache(State):
+    """A language model's cache whose entries know what they are.
+
+    k, v      [rows, layers, capacity, Hkv, Dh], keys already rotated at `position`
+    position, kind, segment  [rows, capacity], see `nn.masks.Entries`
+    length    [rows]  entries in use
+
+    Vocabulary: append (by the model), pop, drop_before, fork. Nothing grows: a full row is an
+    error, and sessions slide the window before that.
+    """
+
+    k: Tensor
+    v: Tensor
+    position: np.ndarray
+    kind: np.ndarray
+    segment: np.ndarray
+    length: np.ndarray
+
+    @property
+    def capacity(self) -> int:
+        """Entries a row can hold."""
+        return int(self.k.shape[2])
+
+    def reset(self, rows: Sequence[int]) -> None:
+        """Empties the rows; keys and values need no clearing because `length` hides them."""
+        self.length[list(rows)] = 0
+
+    def append(self, rows: list[int], entries: Entries) -> Tensor:
+        """Reserves slots for new entries [B, T] and records what they are.
+
+        Returns: slots [B, T]. Raises: ValueError when a row is full.
+        """
+        batch, count = entries.position.shape
+        start = self.length[rows]
+        if int(start.max()) + count > self.capacity:
+            raise ValueError(
+                f"cache of {self.capacity} entries is full ({int(start.max())} used, {count} more)"
+            )
+        slots = start[:, None] + np.arange(count)[None, :]
+        row_index = np.asarray(rows)[:, None]
+        self.position[row_index, slots] = entries.position.numpy()
+        self.kind[row_index, slots] = entries.kind.numpy()
+        self.segment[row_index, slots] = entries.segment.numpy()
+        self.length[rows] = start + count
+        return torch.from_numpy(slots)
+
+    def pop(self, row: int, count: int = 1) -> None:
+        """Forgets the newest `count` entries of a row."""
+        if count > int(self.length[row]):
+            raise ValueError(f"cannot pop {count} of {int(self.length[row])} entries")
+        self.length[row] -= count
+
+    def pin(self, row: int, start: int) -> None:
+        """Keeps the entries from slot `start` on whatever window slides: they belong to the prompt.
+
+        Only their segment changes; the mask still treats them as the text they are.
+        """
+        self.segment[row, start : int(self.length[row])] = PINNED
+
+    def entries(self, rows: list[int], longest: int) -> Entries:
+        """What the first `longest` slots of each row hold; unused slots are PADDING."""
+        used = np.arange(longest)[None, :] < self.length[rows][:, None]
+        kind = np.where(used, self.kind[rows, :longest], PADDING)
+        order = np.broadcast_to(np.arange(longest), kind.shape).copy()
+        return Entries(
+            order=torch.from_numpy(order),
+            position=torch.from_numpy(self.position[rows, :longest]),
+            kind=torch.from_numpy(kind),
+            segment=torch.from_numpy(self.segment[rows, :longest]),
+        )
+
+    def oldest(self, row: int, kind: int) -> int:
+        """The smallest segment among a row's entries of a kind; PINNED when there is none."""
+        length = int(self.length[row])
+        segments = self.segment[row, :length][self.kind[row, :length] == kind]
+        return int(segments.min()) if segments.size else PINNED
+
+    def slots_from(self, row: int, segment: int) -> np.ndarray:
+        """Slots that survive dropping all segments before `segment`; the prompt always does."""
+        length = int(self.length[row])
+        keep = self.segment[row, :length] >= segment
+        keep |= self.kind[row, :length] == PROMPT
+        return np.flatnonzero(keep)
+
+
+def init_entry_cache(
+    rows: int, layers: int, capacity: int, kv_heads: int, head_dim: int, like: Tensor
+) -> EntryCache:
+    """An empty cache. Bytes per row: capacity * (2 * layers * kv_heads * head_dim * size + 24)."""
+    shape = (rows, layers, capacity, kv_heads, head_dim)
+    return EntryCache(
+        k=torch.zeros(shape, dtype=like.dtype, device=like.device),
+        v=torch.zeros(shape, dtype=like.dtype, device=like.device),
+        position=np.zeros((rows, capacity), dtype=np.int64),
+        kind=np.zeros((rows, capacity), dtype=np.int64),
+        segment=np.zeros((rows, capacity), dtype=np.int64),
+        length=np.zeros(rows, dtype=np.int64),
+    )

@@ -1,0 +1,68 @@
+"""Policies: when to read and when to write. Pure functions of a view, no torch, no memory.
+
+A policy is its own specification: a frozen value such as `WaitK(k=3, n=3)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeAlias
+
+from earvoice.errors import UsageError
+from earvoice.policies.hold_n import HoldN
+from earvoice.policies.view import Action, Policy, Read, View, Write
+from earvoice.policies.wait_k import WaitK
+
+PolicySpec: TypeAlias = WaitK | HoldN
+
+_KINDS: dict[str, type[WaitK] | type[HoldN]] = {WaitK.kind: WaitK, HoldN.kind: HoldN}
+
+
+def policy_kinds() -> tuple[str, ...]:
+    """The names a policy can be asked for by."""
+    return tuple(_KINDS)
+
+
+def parse_policy(text: str, **options: int | None) -> PolicySpec:
+    """The policy of `wait-k`, `wait-k:k=3,n=3`, `hold-n:n=4`; `options` that are not None win.
+
+    Errors: `UsageError` naming the part that is wrong and what would be legal.
+    """
+    kind, _, tail = text.partition(":")
+    if kind not in _KINDS:
+        raise UsageError(f"policy is {kind!r}, it must be one of {', '.join(_KINDS)}")
+    policy = _KINDS[kind]
+    values: dict[str, int] = {}
+    for item in filter(None, tail.split(",")):
+        name, _, number = item.partition("=")
+        digits = number.strip()
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 6):
+            raise UsageError(f"policy {kind}: {item!r} must be name=number, e.g. n=3")
+        values[name.strip()] = int(digits)
+    values.update({name: value for name, value in options.items() if value is not None})
+    legal = [field.name for field in dataclasses.fields(policy)]
+    for name in values:
+        if name not in legal:
+            raise UsageError(f"policy {kind}: no option {name!r}, it has {', '.join(legal)}")
+    return policy(**values)
+
+
+def format_policy(policy: PolicySpec) -> str:
+    """The text that `parse_policy` reads back as an equal policy."""
+    options = ",".join(f"{name}={value}" for name, value in dataclasses.asdict(policy).items())
+    return f"{policy.kind}:{options}"
+
+
+__all__ = [
+    "Action",
+    "HoldN",
+    "Policy",
+    "PolicySpec",
+    "Read",
+    "View",
+    "WaitK",
+    "Write",
+    "format_policy",
+    "parse_policy",
+    "policy_kinds",
+]

@@ -1,0 +1,43 @@
+"""hold-n: draft the whole continuation after each segment, keep its last n words back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from earvoice.errors import UsageError
+from earvoice.policies.view import Action, Read, View, Write
+
+
+@dataclass(frozen=True)
+class HoldN:
+    """Liu et al. 2020 (arXiv 2005.11185): the end of a draft is what more audio changes.
+
+        n = 2     draft: Ich habe das Haus  ->  write "Ich habe", hold "das Haus"
+
+    Works with models trained offline only.
+    """
+
+    n: int = 4
+
+    kind: ClassVar[str] = "hold-n"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 0:
+            raise UsageError(f"policy hold-n: n is {self.n!r}, it must be 0 or more")
+
+    @property
+    def needs_draft(self) -> bool:
+        """Yes."""
+        return True
+
+    def decide(self, view: View) -> Action:
+        """Write all but the last n words of the draft; at the end everything."""
+        if view.segments_read == 0:
+            return Read()
+        if view.source_finished:
+            return Write(None)
+        if view.candidate is None:
+            raise ValueError("hold-n needs View.candidate: the session has to draft before asking")
+        stable = len(view.candidate) - self.n
+        return Write(stable) if stable > 0 else Read()

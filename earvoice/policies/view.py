@@ -1,0 +1,57 @@
+"""What a policy sees and what it may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True)
+class View:
+    """All that is known when a session asks, so that policies need no memory of their own.
+
+    A session asks once after every segment it has read, and once when the source has ended.
+
+    - `segments_read`: segments of source heard so far, this one included.
+    - `words_written`: target words committed so far.
+    - `source_finished`: nothing more will be heard.
+    - `candidate`: the words a draft of the whole continuation has now; None if no draft was
+      made (`Policy.needs_draft` is False).
+    """
+
+    segments_read: int
+    words_written: int
+    source_finished: bool = False
+    candidate: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """Write nothing now."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write up to `n` words now, fewer if the model ends earlier; None: to the model's end."""
+
+    n: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.n is not None and self.n < 1:
+            raise ValueError(f"Write.n is {self.n}, it must be 1 or more, or None for everything")
+
+
+Action: TypeAlias = Read | Write
+
+
+class Policy(Protocol):
+    """When to read and when to write: a pure function of the view."""
+
+    @property
+    def needs_draft(self) -> bool:
+        """Whether the session has to draft a continuation (`View.candidate`) before asking."""
+        ...
+
+    def decide(self, view: View) -> Action:
+        """What to do now. Never writes before something was heard; writes all at the end."""
+        ...

@@ -1,0 +1,97 @@
+"""The waist: what every system offers and all that servers, evaluation and commands see.
+
+Audio goes in, events come out; protocols only, nothing here computes. Above this line no
+torch, below it no web socket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from earvoice.audio import Audio
+from earvoice.errors import UsageError
+from earvoice.events import Event
+from earvoice.units import Seconds
+
+if TYPE_CHECKING:
+    from earvoice.policies import Policy
+
+_LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a listener asks for when a stream is opened.
+
+    - `src_lang`, `tgt_lang`: BCP-47 codes such as `en`, `de`, `pt-BR`.
+    - `policy`: when to read and when to write; None is the model's own default.
+    - `transcript`: also ask for the words spoken, where the system can give them.
+
+    Errors: `UsageError` here for a malformed code, from `Interpreter.open` for what a model
+    cannot do.
+    """
+
+    src_lang: str
+    tgt_lang: str
+    policy: Policy | None = None
+    transcript: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("src_lang", "tgt_lang"):
+            code = getattr(self, name)
+            if not isinstance(code, str) or not _LANGUAGE_TAG.fullmatch(code):
+                raise UsageError(f"{name} is {code!r}, it must be a language code such as 'de'")
+        if self.policy is not None and not callable(getattr(self.policy, "decide", None)):
+            raise UsageError(f"policy is {self.policy!r}, it must have a method decide(view)")
+
+
+@runtime_checkable
+class Session(Protocol):
+    """One listener's stream; owns its row of state; not thread-safe.
+
+    The text depends on the samples only, never on how they were cut into packets.
+
+    Errors: `AudioError` for audio that is not legal, `UsageError` for a call out of order
+    (anything but `finish` after `finish`) or an `update` the system does not know. After an
+    error the session is as it was before the call.
+    """
+
+    @property
+    def lag_s(self) -> Seconds:
+        """Seconds of audio received but not yet processed."""
+        ...
+
+    def feed(self, audio: Audio) -> None:
+        """Buffer audio of any rate and channel count; nothing is computed."""
+        ...
+
+    def push(self, audio: Audio) -> list[Event]:
+        """`feed`, then advance while a whole chunk waits."""
+        ...
+
+    def update(self, **changes: Any) -> list[Event]:
+        """Change what was requested (`tgt_lang`, `policy` ...) from here on."""
+        ...
+
+    def finish(self) -> list[Event]:
+        """Process what is left; the last event is `Finished`. A second call gives nothing."""
+        ...
+
+
+@runtime_checkable
+class Interpreter(Protocol):
+    """A loaded model: weights, tokenizer, defaults; shared, immutable, thread-safe."""
+
+    def open(self, request: Request) -> Session:
+        """Begin a stream. Errors: `UsageError` naming the languages and policies there are."""
+        ...
+
+    def advance(self, sessions: Sequence[Session]) -> list[list[Event]]:
+        """At most one step of each session, all as one batch; a list of events for each.
+
+        A session with less than a chunk waiting gives no event and changes nothing.
+        """
+        ...

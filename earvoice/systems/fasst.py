@@ -1,0 +1,450 @@
+"""FASST: fast simultaneous speech translation with a speech LLM (arXiv 2408.09430).
+
+      samples          blocks of ~1 s, never recomputed
+         |
+     wav2vec 2.0       blockwise-causal, ring caches            section 3.2
+         |
+     ConvShrink        4x fewer frames, linear to the LLM       section 3.2
+         |
+     [prompt] E1 .. Ek [<sp_end>] T1  Ek+1  T2  Ek+2  T3 ...    section 3.4, eq. 13
+         |             consistency mask: speech never sees text
+       Llama           wait-k-stride-n, greedy                  sections 3.2, 4.2
+
+Faithful: blocks, mask, positions of speech and text counted from the same start, the re-fed last
+token, the wait-k training mask, WACO. Deviations, each a field of the configuration:
+
+    D1  a word is counted at word-start pieces, as the authors' code does (the paper's figure
+        counts punctuation)
+    D2  only the positional convolution is padded, as in the code
+    D3  left padding makes i seconds give exactly 50 i frames, so that incremental equals full
+        (`left_pad` of the front-end and the adapter; False is the paper's code)
+    D6  the wait-k mask uses the true number of embeddings per segment (the code: always 12)
+    D7  freezing is data of a training stage (`trainable`)
+    ours  `hold`: the model may say "nothing more yet", which keeps it in step with any speaker;
+          `wait_tags`: it is told k; `window_segments`: older segments are dropped, so that a
+          stream can last for hours. `faithful: true` turns all three off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from earvoice.config import Config
+from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
+from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
+from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
+from earvoice.nn.losses.waco import span_means, waco_loss
+from earvoice.nn.masks import PADDING, PROBE, PROMPT, SPEECH, TEXT, Entries, consistency
+from earvoice.nn.state import State
+from earvoice.policies import Policy, WaitK
+from earvoice.policies.schedule import OFFLINE_K, holds
+from earvoice.sessions.append import AppendInterpreter, AppendSettings
+from earvoice.text.prompt import Prompt, PromptTemplate
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.units import Rate
+
+WAIT_TAGS = {1: "<wait_1>", 2: "<wait_2>", 3: "<wait_3>", 4: "<wait_4>", 5: "<wait_5>"}
+WAIT_ALL = "<wait_all>"
+TEXT_PER_SEGMENT = 16
+"""Cache room for text, in tokens a segment; three German words are about six."""
+
+
+class PromptConfig(Config):
+    """What stands around the speech; the default is the authors' Vicuna-like template."""
+
+    before_speech: str = (
+        "<s>A chat between a user and an assistant for speech. The assistant translates what "
+        "the user says. USER: <sp_start>"
+    )
+    after_speech: str = "<sp_end> ASSISTANT:"
+
+
+class FasstConfig(Config):
+    """FASST's sizes and policy; defaults are the paper's."""
+
+    kind: Literal["fasst"] = "fasst"
+    src_lang: str = "en"
+    tgt_lang: str = "de"
+    encoder: Wav2Vec2Config = Wav2Vec2Config()
+    adapter: ConvShrinkConfig = ConvShrinkConfig()
+    llm: LlamaConfig = LlamaConfig(vocab_size=32003)  # [+ <sp_patch> <sp_start> <sp_end>]
+    prompt: PromptConfig = PromptConfig()
+    k: int = 3  # [tested with 1..5]
+    n: int = 3  # [section 4.2]
+    faithful: bool = True
+    window_segments: int = 30  # ours: the longest speech context of a live stream
+    keep_segments: int = 15  # ours: what remains when the window slides
+    waco_temperature: float = 0.2  # [section 4.2]
+    phones: int = 0  # frame-phoneme head for warm-up stages; not exported
+    phone_weight: float = 0.0  # its weight beside other objectives
+
+
+@dataclass(frozen=True)
+class SteppedTarget:
+    """A target for the training layout: token ids, and per token its step and whether it counts.
+
+    `holds` are (tokens written so far, step) pairs at which "nothing more" is right.
+    """
+
+    ids: Sequence[int]
+    steps: Sequence[int]
+    supported: Sequence[bool]
+    holds: Sequence[tuple[int, int]]
+    first_step: int
+    last_step: int
+    k: int
+
+
+@dataclass
+class SpeechState(State):
+    """Encoder and adapter state of the speech side."""
+
+    encoder: Wav2Vec2State
+    adapter: Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A batch in training layout: text rows after the speech. All [B, U]."""
+
+    ids: Tensor
+    labels: Tensor
+    entries: Entries
+
+
+class Fasst(nn.Module):
+    """The network. `lm` may be any `LanguageModel`; the default is built from the configuration."""
+
+    def __init__(self, config: FasstConfig, lm: LanguageModel | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Wav2Vec2(config.encoder)
+        self.adapter = ConvShrink(config.adapter, config.encoder.dim, config.llm.dim)
+        self.lm = Llama(config.llm) if lm is None else lm
+        self.phone_head = nn.Linear(config.encoder.dim, config.phones) if config.phones else None
+        self.training_prompt: TrainingPrompt | None = None
+
+    # ---------------------------------------------------------------- speech
+
+    @property
+    def rate(self) -> Rate:
+        """Samples to speech embeddings."""
+        return self.encoder.rate.then(self.adapter.rate)
+
+    @property
+    def segment_samples(self) -> int:
+        """One segment: the encoder's block."""
+        return self.encoder.block_samples
+
+    def init_state(self, rows: int, like: Tensor) -> SpeechState:
+        """Empty speech state."""
+        return SpeechState(self.encoder.init_state(rows, like), self.adapter.init_state(rows, like))
+
+    def forward(
+        self, x: Tensor, state: SpeechState | None = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """Samples [B, W] -> speech embeddings [B, T, D_llm]."""
+        frames = self.encoder(x, None if state is None else state.encoder, rows)
+        return self.adapter(frames, None if state is None else state.adapter, rows)
+
+    def flush(self, state: SpeechState, rows: Sequence[int] | None = None) -> Tensor:
+        """The incomplete last block, through the adapter. [B, T', D_llm]."""
+        return self.adapter(self.encoder.flush(state.encoder, rows), state.adapter, rows)
+
+    def segment_of(self, embeddings: int) -> Tensor:
+        """The segment (from 1) in which each embedding appears. [embeddings]."""
+        stride = self.adapter.rate.stride
+        frames = torch.arange(1, embeddings + 1) * stride
+        if not self.config.adapter.left_pad:
+            frames = frames + self.adapter.rate.window - stride
+        return torch.div(frames - 1, self.config.encoder.block_frames, rounding_mode="floor") + 1
+
+    # ---------------------------------------------------------------- prompt
+
+    def prompt(self, tokenizer: Tokenizer, k: int) -> Prompt:
+        """Token ids around the speech; k is told where the configuration is not faithful."""
+        spec = self.config.prompt
+        template = PromptTemplate(spec.before_speech, spec.after_speech)
+        prompt = template.encode(tokenizer)
+        if self.config.faithful:
+            return prompt
+        tag = WAIT_ALL if k >= OFFLINE_K else WAIT_TAGS[min(k, max(WAIT_TAGS))]
+        return Prompt(prompt.before, (*prompt.after, tokenizer.special_id(tag)))
+
+    def interpreter(
+        self, tokenizer: Tokenizer, *, policy: Policy | None = None, rows: int = 1
+    ) -> AppendInterpreter:
+        """A live interpreter over these weights: the append loop (section 3.4)."""
+        config = self.config
+        longest = len(self.prompt(tokenizer, config.k).before) + 8
+        per_segment = -(-self.segment_samples // self.rate.stride) + TEXT_PER_SEGMENT
+        settings = AppendSettings(
+            src_lang=config.src_lang,
+            tgt_lang=config.tgt_lang,
+            policy=policy or WaitK(config.k, config.n),
+            prompt=lambda k: self.prompt(tokenizer, k),
+            window=config.window_segments,
+            keep=config.keep_segments,
+            cache_entries=longest + (config.window_segments + 1) * per_segment,
+            holds=not config.faithful,
+        )
+        return AppendInterpreter(self, self.lm, tokenizer, settings, rows=rows)
+
+    def initialise(self) -> None:
+        """Random weights for training from scratch."""
+        if isinstance(self.lm, Llama):
+            self.lm.initialise()
+
+    # ---------------------------------------------------------------- training
+
+    def bind(self, tokenizer: Tokenizer) -> None:
+        """Fixes the prompts and the end token that the objectives use."""
+        ks = [*WAIT_TAGS, OFFLINE_K]
+        prompts = {k: self.prompt(tokenizer, k) for k in ks}
+        self.training_prompt = TrainingPrompt(prompts, tokenizer.eos_id, tokenizer.pad_id)
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Mapping[str, Tensor]]]:
+        """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
+        return {
+            "phones": self.phones_objective,
+            "waco": self.waco_objective,
+            "wait_k": self.wait_k_objective,
+            "text_wait_k": self.text_wait_k_objective,
+        }
+
+    def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Frame-phoneme cross entropy: the encoder's warm-up on clean speech."""
+        loss, accuracy = self._phone_loss(self.encoder(batch.samples), batch.phones)
+        return {"loss": loss, "accuracy": accuracy}
+
+    def waco_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Stage 1: word-aligned contrastive learning (eq. 7); the language model is frozen."""
+        frames = self.encoder(batch.samples)
+        speech = self.adapter(frames)
+        flat = speech.flatten(0, 1)
+        spans = batch.word_spans  # [N, 3]: item, first, last embedding
+        offset = spans[:, 0] * speech.shape[1]
+        spoken = span_means(flat, offset + spans[:, 1], offset + spans[:, 2])
+        with torch.no_grad():
+            written = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        loss = waco_loss(spoken, written, self.config.waco_temperature)
+        losses = {"waco": loss.detach(), "retrieval": _retrieval(spoken, written)}
+        # Cosine ignores scale; the language model does not. Pull the norm to the embeddings'.
+        norm_gap = (spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()).log().square()
+        total = loss + 0.1 * norm_gap if not self.config.faithful else loss
+        return self._with_phones(total, losses, frames, batch)
+
+    def wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Stage 2: cross entropy on the target under the wait-k mask (section 3.3)."""
+        frames = self.encoder(batch.samples)
+        losses = self._translation_loss(self.adapter(frames), batch.targets)
+        return self._with_phones(losses["loss"], losses, frames, batch)
+
+    def text_wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Pre-training of a small LM on text: the embeddings of the words stand for their speech.
+
+        Each speech slot carries the mean token embedding of the word spoken then, which is what
+        WACO later teaches the encoder to produce; the layout and the masks are stage 2's.
+        """
+        words = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        silence = self.lm.embed(torch.tensor([[self._bound.pad_id]]))[0]
+        table = torch.cat([silence, words])
+        return self._translation_loss(table[batch.oracle], batch.targets)
+
+    @property
+    def _bound(self) -> TrainingPrompt:
+        if self.training_prompt is None:
+            raise RuntimeError("call bind(tokenizer) before training")
+        return self.training_prompt
+
+    def _with_phones(
+        self, total: Tensor, losses: Mapping[str, Tensor], frames: Tensor, batch: Any
+    ) -> Mapping[str, Tensor]:
+        if not self.config.phone_weight or self.phone_head is None:
+            return {**losses, "loss": total}
+        phone_loss, accuracy = self._phone_loss(frames, batch.phones)
+        total = total + self.config.phone_weight * phone_loss
+        return {**losses, "phone_accuracy": accuracy, "loss": total}
+
+    def _phone_loss(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if self.phone_head is None:
+            raise RuntimeError("this configuration has no phoneme head: set `phones`")
+        logits = self.phone_head(frames)
+        known = labels >= 0
+        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
+        return F.cross_entropy(logits[known].float(), labels[known]), accuracy.detach()
+
+    def _translation_loss(
+        self, speech: Tensor, targets: Sequence[Any]
+    ) -> dict[str, Tensor]:
+        stepped = [
+            stepped_target(
+                target.words,
+                target.steps,
+                target.supported,
+                first_step=target.first_step,
+                last_step=target.last_step,
+                k=target.k,
+                n=target.n,
+                ended=target.ended,
+                hold=not self.config.faithful,
+            )
+            for target in targets
+        ]
+        hidden, layout = self.training_forward(speech, stepped)
+        counted = layout.labels >= 0
+        logits = self.lm.logits(hidden[counted]).float()
+        labels = layout.labels[counted]
+        loss = F.cross_entropy(logits, labels)
+        accuracy = (logits.argmax(-1) == labels).float().mean()
+        return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
+
+    def training_forward(
+        self, speech: Tensor, targets: Sequence[SteppedTarget]
+    ) -> tuple[Tensor, Layout]:
+        """All speech first, all text after (section 3.3): hidden states of the text rows.
+
+        Args: speech [B, N, D] embeddings; targets, one per item.
+        Returns: hidden [B, U, D] and the layout of those rows.
+        """
+        bound = self._bound
+        batch, count, _ = speech.shape
+        before = torch.tensor(bound.prompts[OFFLINE_K].before).expand(batch, -1)
+        layout = training_layout(targets, bound, before.shape[1], count)
+        head = _speech_entries(batch, before.shape[1], self.segment_of(count))
+        prompt = self.lm.embed(before).to(speech.dtype)
+        text = self.lm.embed(layout.ids).to(speech.dtype)
+        x = torch.cat([prompt, speech, text], dim=1)
+        entries = _joined(head, layout.entries)
+        hidden = self.lm(x, entries, mask=consistency)
+        return hidden[:, before.shape[1] + count :], layout
+
+
+@dataclass(frozen=True)
+class TrainingPrompt:
+    """Prompts by k and the control ids the training layout needs."""
+
+    prompts: Mapping[int, Prompt]
+    eos_id: int
+    pad_id: int
+
+
+def stepped_target(
+    words: Sequence[Sequence[int]],
+    steps: Sequence[int],
+    supported: Sequence[bool],
+    *,
+    first_step: int,
+    last_step: int,
+    k: int,
+    n: int,
+    ended: bool,
+    hold: bool,
+) -> SteppedTarget:
+    """Token-level target from word-level steps. words: token ids per word.
+
+    Without `hold` (the paper), the only end of sequence is the one after the last word of a
+    source that ends.
+    """
+    written = holds(steps, n, first_step, last_step, ended=ended)
+    if not hold:
+        written = [(len(steps), last_step)] if ended else []
+    cumulative = [0]
+    for word in words:
+        cumulative.append(cumulative[-1] + len(word))
+    return SteppedTarget(
+        ids=[token for word in words for token in word],
+        steps=[step for word, step in zip(words, steps, strict=True) for _ in word],
+        supported=[ok for word, ok in zip(words, supported, strict=True) for _ in word],
+        holds=[(cumulative[count], step) for count, step in written],
+        first_step=first_step,
+        last_step=last_step,
+        k=k,
+    )
+
+
+def training_layout(
+    targets: Sequence[SteppedTarget], bound: TrainingPrompt, prompt_tokens: int, speech: int
+) -> Layout:
+    """Text rows of a batch: what they are, what they predict.
+
+    A row that predicts a token belongs to that token's step (2408.09430 section 3.3; in the code
+    the last token of a group belongs to the next group, just as it is re-fed when decoding).
+    "Nothing more" rows are probes: copies of the last written token, seen by nobody.
+    Positions: `<sp_end>` gets the position of the first speech embedding, text goes on from there.
+    """
+    columns = [
+        _text_rows(target, bound, prompt_tokens, prompt_tokens + speech) for target in targets
+    ]
+    width = max(len(rows) for rows in columns)
+    pad = (bound.pad_id, -100, 0, 0, PADDING, 0)
+    table = torch.tensor([rows + [pad] * (width - len(rows)) for rows in columns])
+    ids, labels, order, position, kind, segment = table.unbind(-1)
+    return Layout(ids, labels, Entries(order, position, kind, segment))
+
+
+_Row = tuple[int, int, int, int, int, int]  # id, label, order, position, kind, segment
+_ORDER_GAP = 1024  # room for the probes between two text rows
+
+
+def _text_rows(
+    target: SteppedTarget, bound: TrainingPrompt, first_position: int, first_order: int
+) -> list[_Row]:
+    prefix = bound.prompts[target.k].after
+    tokens = [*prefix, *target.ids]
+    offset = len(prefix)
+    rows: list[_Row] = []
+    for index, token in enumerate(tokens[:-1] if target.ids else tokens):
+        predicted = index + 1 - offset
+        label, step = -100, target.first_step  # what stands before the text is read at once
+        if predicted >= 0 and target.ids:
+            step = target.steps[predicted]
+            if target.supported[predicted]:
+                label = target.ids[predicted]
+        order = first_order + (index + 1) * _ORDER_GAP
+        rows.append((token, label, order, first_position + index, TEXT, step))
+    for number, (written, step) in enumerate(target.holds):
+        index = offset + written - 1
+        order = first_order + index * _ORDER_GAP + 1 + number
+        rows.append((tokens[index], bound.eos_id, order, first_position + index, PROBE, step))
+    return rows
+
+
+def _speech_entries(batch: int, prompt_tokens: int, segment: Tensor) -> Entries:
+    """Prompt and speech: positions and orders count up from zero."""
+    count = prompt_tokens + len(segment)
+    index = torch.arange(count).expand(batch, -1)
+    kind = torch.full((count,), SPEECH)
+    kind[:prompt_tokens] = PROMPT
+    segments = torch.cat([torch.zeros(prompt_tokens, dtype=torch.long), segment])
+    return Entries(index, index, kind.expand(batch, -1), segments.expand(batch, -1))
+
+
+def _joined(left: Entries, right: Entries) -> Entries:
+    return Entries(
+        *(
+            torch.cat([getattr(left, name), getattr(right, name)], dim=1)
+            for name in ("order", "position", "kind", "segment")
+        )
+    )
+
+
+def _pooled(embeddings: Tensor, mask: Tensor) -> Tensor:
+    """Means over real tokens: [N, M, D], [N, M] -> [N, D]."""
+    weights = mask.to(embeddings.dtype)[..., None]
+    return (embeddings * weights).sum(1) / weights.sum(1)
+
+
+def _retrieval(spoken: Tensor, written: Tensor) -> Tensor:
+    """Share of words whose nearest text is a word of the same embedding."""
+    with torch.no_grad():
+        similarity = F.normalize(spoken.float(), dim=-1) @ F.normalize(written.float(), dim=-1).T
+        best = written[similarity.argmax(-1)]
+        return (best - written).abs().amax(-1).lt(1e-6).float().mean()

@@ -1,0 +1,1 @@
+"""Text without torch: tokens, growing token prefixes, prompt templates, languages."""

@@ -1,0 +1,235 @@
+"""Text to token ids and back, so that any text encodes and no text can reach a control token.
+
+A byte-pair vocabulary over pieces that carry their word boundary in front (`▁Haus`), as in
+SentencePiece; characters outside the vocabulary fall back to their UTF-8 bytes (`<0xE2>`).
+Control tokens (`<s>`, `<sp_start>` ...) are known by id only: the text `"</s>"` encodes as the
+four characters it is, so neither a glossary nor a transcript can end a prompt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+from earvoice.errors import CheckpointError, UsageError
+
+BOUNDARY = "▁"
+FILE_NAME = "tokenizer.json"
+_BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
+_BYTE_PIECES = tuple(f"<0x{value:02X}>" for value in range(256))
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The names of the control tokens a speech language model needs; ids are in this order."""
+
+    pad: str = "<pad>"
+    unk: str = "<unk>"
+    bos: str = "<s>"
+    eos: str = "</s>"
+    sp_start: str = "<sp_start>"
+    sp_end: str = "<sp_end>"
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in the order in which a trained vocabulary numbers them from 0."""
+        return (self.pad, self.unk, self.bos, self.eos, self.sp_start, self.sp_end)
+
+
+SPECIALS = SpecialTokens()
+
+
+class Tokenizer:
+    """An immutable vocabulary: `encode`, `decode` and what each id is.
+
+    Attributes: `pad_id`, `unk_id`, `bos_id`, `eos_id`, `sp_start_id`, `sp_end_id`, `vocab_size`.
+    Errors: `CheckpointError` if the definition is not one this class can hold.
+    """
+
+    def __init__(self, definition: str) -> None:
+        spec = _parse(definition)
+        self._definition = definition
+        self._special_ids: dict[str, int] = {
+            token["content"]: int(token["id"]) for token in spec["added_tokens"]
+        }
+        # Without added tokens the library treats their names in a text as plain characters.
+        spec["added_tokens"] = []
+        self._encoder = tokenizers.Tokenizer.from_str(json.dumps(spec))
+        vocab: dict[str, int] = {**self._encoder.get_vocab(), **self._special_ids}
+        self.vocab_size = max(vocab.values()) + 1
+        self._pieces: list[str] = [""] * self.vocab_size
+        for piece, token_id in vocab.items():
+            self._pieces[token_id] = piece
+        specials = frozenset(self._special_ids.values())
+        self._bytes: list[bytes] = [
+            b"" if token_id in specials else _piece_bytes(piece)
+            for token_id, piece in enumerate(self._pieces)
+        ]
+        self._word_start: list[bool] = [
+            piece.startswith(BOUNDARY) and token_id not in specials
+            for token_id, piece in enumerate(self._pieces)
+        ]
+        self.pad_id = self.special_id(SPECIALS.pad)
+        self.unk_id = self.special_id(SPECIALS.unk)
+        self.bos_id = self.special_id(SPECIALS.bos)
+        self.eos_id = self.special_id(SPECIALS.eos)
+        self.sp_start_id = self.special_id(SPECIALS.sp_start)
+        self.sp_end_id = self.special_id(SPECIALS.sp_end)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Read `tokenizer.json`, or the file of that name in a folder."""
+        file = Path(path)
+        if file.is_dir():
+            file = file / FILE_NAME
+        try:
+            definition = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"tokenizer: cannot read {file}: {error}") from error
+        return cls(definition)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `tokenizer.json` (into `path` if that is a folder); the text is deterministic."""
+        file = Path(path)
+        if file.is_dir():
+            file = file / FILE_NAME
+        file.write_text(self._definition, encoding="utf-8")
+        return file
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        vocab_size: int,
+        *,
+        extra_specials: Sequence[str] = (),
+        alphabet_limit: int = 1000,
+    ) -> Tokenizer:
+        """Learn byte-pair merges from `texts`; the same texts in the same order give equal bytes.
+
+        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces,
+        single characters (at most `alphabet_limit`, the most frequent), merges. A small corpus
+        may give fewer.
+        """
+        specials = [*SPECIALS.names(), *extra_specials]
+        reserved = [*specials, *_BYTE_PIECES]
+        if len(set(reserved)) != len(reserved):
+            raise UsageError(f"extra_specials: names repeat or are taken: {list(extra_specials)}")
+        if vocab_size <= len(reserved):
+            raise UsageError(
+                f"vocab_size: {vocab_size} is too small, more than {len(reserved)} are needed for "
+                "control tokens and bytes alone"
+            )
+        learner = tokenizers.Tokenizer(models.BPE(unk_token=SPECIALS.unk, byte_fallback=True))
+        learner.normalizer = normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(BOUNDARY, "_")]
+        )
+        learner.pre_tokenizer = pre_tokenizers.Metaspace(
+            replacement=BOUNDARY, prepend_scheme="always", split=True
+        )
+        learner.decoder = decoders.Sequence(
+            [decoders.ByteFallback(), decoders.Metaspace(BOUNDARY, prepend_scheme="always")]
+        )
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=reserved,
+            limit_alphabet=alphabet_limit,
+            initial_alphabet=[BOUNDARY],
+            show_progress=False,
+        )
+        learner.train_from_iterator((_valid_unicode(text) for text in texts), trainer)
+        spec = json.loads(learner.to_str())
+        spec["added_tokens"] = [
+            token for token in spec["added_tokens"] if token["content"] in specials
+        ]
+        # A corpus that spells a reserved name must not make it reachable through merges.
+        taken = set(reserved)
+        spec["model"]["merges"] = [
+            pair for pair in spec["model"]["merges"] if "".join(pair) not in taken
+        ]
+        return cls(json.dumps(spec, ensure_ascii=False, indent=0))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, with no control token: never `bos` or `eos`, whatever it says.
+
+        The first word gets a boundary (`"Haus"` and `" Haus"` are both `▁Haus`).
+        """
+        if not text:
+            return []
+        ids: list[int] = self._encoder.encode(_valid_unicode(text), add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; control tokens are silent, broken UTF-8 becomes U+FFFD."""
+        text = b"".join(self._bytes[token_id] for token_id in ids).decode("utf-8", "replace")
+        return text.removeprefix(" ")
+
+    def piece(self, token_id: int) -> str:
+        """The vocabulary entry of one id, e.g. `▁Haus`, `<0xE2>` or `</s>`."""
+        return self._pieces[token_id]
+
+    def piece_bytes(self, token_id: int) -> bytes:
+        """The UTF-8 bytes that one id adds to a text; empty for control tokens."""
+        return self._bytes[token_id]
+
+    def is_word_start(self, token_id: int) -> bool:
+        """Whether the id begins a new word, i.e. its piece carries a leading boundary."""
+        return self._word_start[token_id]
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether the id is a control token, which no text encodes to."""
+        return self._pieces[token_id] in self._special_ids
+
+    def special_id(self, name: str) -> int:
+        """The id of the control token `name`. Errors: `CheckpointError` naming those there are."""
+        if name not in self._special_ids:
+            raise CheckpointError(
+                f"tokenizer: no control token {name!r}; there are {sorted(self._special_ids)}"
+            )
+        return self._special_ids[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self._definition == other._definition
+
+    def __hash__(self) -> int:
+        return hash(self._definition)
+
+
+def _parse(definition: str) -> dict[str, Any]:
+    """The definition as a dict, checked to be a byte-fallback vocabulary with `▁` boundaries."""
+    try:
+        spec = json.loads(definition)
+        model = spec["model"]
+        vocab = model["vocab"]
+        added = spec["added_tokens"]
+        kind = model["type"]
+        fallback = model["byte_fallback"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"tokenizer: not a tokenizer definition ({error!r})") from error
+    if kind != "BPE" or not fallback or not all(piece in vocab for piece in _BYTE_PIECES):
+        raise CheckpointError(
+            f"tokenizer: model {kind!r} is not supported, it has to be BPE with byte fallback"
+        )
+    if not all(isinstance(token, dict) and {"content", "id"} <= token.keys() for token in added):
+        raise CheckpointError("tokenizer: added_tokens must each have 'content' and 'id'")
+    return dict(spec)
+
+
+def _piece_bytes(piece: str) -> bytes:
+    match = _BYTE_PIECE.fullmatch(piece)
+    if match:
+        return bytes([int(match.group(1), 16)])
+    return piece.replace(BOUNDARY, " ").encode("utf-8", "surrogatepass")
+
+
+def _valid_unicode(text: str) -> str:
+    """`text` with lone surrogates (which JSON can carry) replaced by U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,78 @@
+"""Batches of a stage: a pure function of (seed, stage, step), so a resumed run sees the same."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+
+from earvoice.data.collate import Batch, Collator
+from earvoice.data.manifest import Talk
+from earvoice.data.synth.silent import silent_talk
+from earvoice.data.windows import Cut, Window, cut_fresh, cut_slid, cut_utterances
+from earvoice.errors import ConfigError
+from earvoice.policies.schedule import OFFLINE_K
+from earvoice.train.stage import MixtureConfig
+
+_TRIES = 200
+
+
+class Examples:
+    """Draws windows and collates them."""
+
+    def __init__(
+        self,
+        mixture: MixtureConfig,
+        collator: Collator,
+        talks: Sequence[Talk],
+        language: str,
+        segment_s: float,
+        *,
+        hold: bool,
+        seed: int,
+        stage: str,
+    ) -> None:
+        if mixture.source == "audio" and not talks:
+            raise ConfigError(
+                f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"
+            )
+        self.mixture, self.collator, self.talks = mixture, collator, talks
+        self.language, self.segment_s, self.hold = language, segment_s, hold
+        self.seed, self.stage = seed, stage
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step (accumulation counts as further steps)."""
+        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
+        rng = random.Random(digest)
+        low, high = self.mixture.segments
+        segments = rng.randint(low, high)
+        size = max(1, round(self.mixture.batch_s / (segments * self.segment_s)))
+        if self.mixture.source == "text":
+            talks: Sequence[Talk] = [silent_talk(rng, 20, "train") for _ in range(1 + size // 6)]
+        else:
+            talks = self.talks
+        windows = [self._window(rng, talks, segments) for _ in range(size)]
+        return self.collator(windows, rng, audio=self.mixture.source == "audio")
+
+    def _window(self, rng: random.Random, talks: Sequence[Talk], segments: int) -> Window:
+        mixture = self.mixture
+        for _ in range(_TRIES):
+            talk = rng.choice(talks)
+            k = rng.choice(mixture.ks)
+            cut = Cut(segments, self.segment_s, k, mixture.n, self.hold)
+            weights = (mixture.utterance, mixture.fresh, mixture.slid)
+            kind = rng.choices(("utterance", "fresh", "slid"), weights)[0]
+            first = rng.randrange(len(talk.sentences))
+            window = None
+            if kind == "utterance" or k >= OFFLINE_K:  # offline means whole utterances
+                window = cut_utterances(talk, self.language, cut, rng, first)
+            elif kind == "fresh":
+                window = cut_fresh(talk, self.language, cut, rng, first)
+            else:
+                window = cut_slid(talk, self.language, cut, rng)
+            if window is not None:
+                return window
+        raise ConfigError(
+            f"stage {self.stage!r}: no window of {segments} segments found in {_TRIES} tries; "
+            "the talks are too short for `segments`"
+        )

@@ -1,0 +1,221 @@
+"""Runs a recipe: vocabulary, system, stages, and the model folder that comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import platform
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from earvoice.data.augment import Augment
+from earvoice.data.collate import Collator, Grid
+from earvoice.data.manifest import Talk, load_talks
+from earvoice.data.synth.grammar import sample_sentence
+from earvoice.errors import ConfigError
+from earvoice.systems import build
+from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.train import checkpoint as checkpoints
+from earvoice.train.examples import Examples
+from earvoice.train.export import export_model
+from earvoice.train.freeze import matches
+from earvoice.train.lock import FolderLock
+from earvoice.train.loop import StageRun, run_stage
+from earvoice.train.stage import RecipeConfig, StageConfig
+from earvoice.train.validate import Validation
+from earvoice.units import SAMPLE_RATE
+
+PHONES_FILE = "phones.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: resume from checkpoints, only some stages, stages taken from other runs."""
+
+    resume: bool = False
+    stages: tuple[str, ...] = ()
+    reuse: Mapping[str, str] | None = None
+    quiet: bool = False
+
+
+def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
+    """Runs the stages in order and exports the model of the last one.
+
+    Returns: the model folder `OUT/model`.
+    Raises: ConfigError, CheckpointError or TrainingError with what would be legal.
+    """
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with FolderLock(out):
+        talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
+        tokenizer = _tokenizer(recipe, out)
+        phones = _phone_ids(talks, out, recipe.system.phones)
+        recipe = _with_vocabulary(recipe, tokenizer)
+        (out / "recipe.json").write_text(recipe.model_dump_json(indent=1))
+        torch.manual_seed(recipe.seed)
+        system = build(recipe.system)
+        system.initialise()
+        system.bind(tokenizer)
+        wanted = options.stages or tuple(stage.name for stage in recipe.stages)
+        _check_names(recipe, wanted)
+        for index, stage in enumerate(recipe.stages):
+            if stage.name not in wanted:
+                continue
+            _initialise(system, recipe, index, out, options.reuse or {})
+            examples = _examples(recipe, stage, tokenizer, phones, talks, system)
+            lineage = {"config_hash": _hash(recipe, index), **_versions(), "recipe": recipe.name}
+            validate = _validation(recipe, stage, system, tokenizer)
+            run = StageRun(stage, examples, out / stage.name, lineage, validate)
+            run_stage(system, run, resume=options.resume, quiet=options.quiet)
+        return export_model(system, tokenizer, recipe, out / "model")
+
+
+def _tokenizer(recipe: RecipeConfig, out: Path) -> Tokenizer:
+    """The vocabulary of a run, learnt once from generated sentences and their translations."""
+    path = out / "tokenizer.json"
+    if path.exists():
+        return Tokenizer.load(path)
+    tokenizer = Tokenizer.train(
+        _vocabulary_texts(recipe),
+        recipe.tokenizer.vocab_size,
+        extra_specials=(*WAIT_TAGS.values(), WAIT_ALL),
+    )
+    tokenizer.save(path)
+    return tokenizer
+
+
+def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
+    rng = random.Random(recipe.tokenizer.seed)
+    for _ in range(recipe.tokenizer.sentences):
+        sentence = sample_sentence(rng, split="train")
+        yield " ".join(sentence.source)
+        yield " ".join(sentence.targets[recipe.system.tgt_lang])
+
+
+def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig:
+    """The recipe with the language model's vocabulary size filled in."""
+    llm = recipe.system.llm.model_copy(update={"vocab_size": tokenizer.vocab_size})
+    system = recipe.system.model_copy(update={"llm": llm})
+    return recipe.model_copy(update={"system": system})
+
+
+def _phone_ids(talks: Sequence[Talk], out: Path, room: int) -> dict[str, int]:
+    """Phoneme symbols of the corpus, numbered from 1 (0 is silence); kept with the run."""
+    path = out / PHONES_FILE
+    if path.exists():
+        return {str(k): int(v) for k, v in json.loads(path.read_text()).items()}
+    symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
+    if not symbols:
+        return {}
+    if len(symbols) >= room > 0:
+        raise ConfigError(
+            f"system.phones is {room}; the corpus has {len(symbols)} phonemes and silence"
+        )
+    ids = {symbol: index + 1 for index, symbol in enumerate(symbols)}
+    path.write_text(json.dumps(ids, ensure_ascii=False))
+    return ids
+
+
+def _check_names(recipe: RecipeConfig, wanted: Sequence[str]) -> None:
+    names = [stage.name for stage in recipe.stages]
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"stages: no stage {name!r}; the recipe has {names}")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"stages: names must differ, got {names}")
+
+
+def _initialise(
+    system: Any, recipe: RecipeConfig, index: int, out: Path, reuse: Mapping[str, str]
+) -> None:
+    """Takes weights from earlier stages: by default everything from the previous one."""
+    stage = recipe.stages[index]
+    sources = stage.init
+    if not sources and index:
+        sources = {"*": recipe.stages[index - 1].name}
+    own = dict(system.state_dict())
+    for pattern, source in sources.items():
+        folder = Path(reuse.get(source, out / source))
+        found, problems = checkpoints.newest(folder)
+        if found is None:
+            raise ConfigError(
+                f"stage {stage.name!r} starts from {source!r}: no whole checkpoint in {folder}"
+                + (f" ({problems[0]})" if problems else "")
+            )
+        for name, value in found.weights().items():
+            if matches(name, [pattern]) and name in own and own[name].shape == value.shape:
+                own[name] = value
+    checkpoints.load_weights(system, own, stage.name)
+
+
+def _examples(
+    recipe: RecipeConfig,
+    stage: StageConfig,
+    tokenizer: Tokenizer,
+    phones: dict[str, int],
+    talks: Sequence[Talk],
+    system: Any,
+) -> Examples:
+    grid = Grid(
+        segment_samples=system.segment_samples,
+        frame_samples=system.encoder.frontend.rate.stride,
+        embedding_samples=system.rate.stride,
+    )
+    augment = None if stage.augment is None else Augment(stage.augment)
+    collator = Collator(tokenizer, grid, phones, augment)
+    return Examples(
+        stage.data,
+        collator,
+        talks,
+        recipe.system.tgt_lang,
+        system.segment_samples / SAMPLE_RATE,
+        hold=not recipe.system.faithful,
+        seed=recipe.seed,
+        stage=stage.name,
+    )
+
+
+def _validation(
+    recipe: RecipeConfig, stage: StageConfig, system: Any, tokenizer: Tokenizer
+) -> Validation | None:
+    if not stage.validate_every_steps or not recipe.dev_corpus:
+        return None
+    talks = load_talks(Path(recipe.dev_corpus))
+    utterances = list(
+        itertools.islice(
+            ((talk, sentence) for talk in talks for sentence in talk.sentences),
+            stage.validate_sentences,
+        )
+    )
+    return Validation(system, tokenizer, utterances, recipe.system)
+
+
+def _hash(recipe: RecipeConfig, index: int) -> str:
+    """What a stage's checkpoints depend on: the system, the seed, the data and the stage."""
+    text = json.dumps(
+        [
+            recipe.system.model_dump(mode="json"),
+            recipe.seed,
+            list(recipe.corpus),
+            recipe.stages[index].model_dump(mode="json"),
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "allocator": os.path.basename(os.environ.get("LD_PRELOAD", "")) or "default",
+    }

@@ -1,0 +1,203 @@
+import io
+import logging
+import shutil
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earvoice.audio import Audio, read, stream_file, stream_pipe, write_wav
+from earvoice.errors import AudioError
+
+
+def tone(n_samples, channels=1, rate_hz=16000):
+    time_s = np.arange(n_samples) / rate_hz
+    wave = 0.4 * np.sin(2 * np.pi * 300 * time_s)
+    return Audio(np.tile(wave.astype(np.float32), (channels, 1)), rate_hz)
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "tone.wav"
+    write_wav(path, tone(16000))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_formats(tmp_path, kind, rate_hz):
+    path = tmp_path / "no-telling-name"
+    audio = tone(rate_hz, 2, rate_hz)
+    soundfile.write(path, audio.samples.T, rate_hz, format=kind.upper())
+    back = read(path)
+    assert (back.rate_hz, back.channels) == (rate_hz, 2)
+    assert abs(back.duration_s - 1) < 0.15  # MP3 pads
+    if kind in ("wav", "flac"):
+        assert np.abs(back.samples - audio.samples).max() < 2 / 32768
+
+
+@settings(max_examples=20)
+@given(st.floats(0.001, 3.0))
+def test_packets_join_to_the_file(tmp_path_factory, packet_s):
+    path = tmp_path_factory.mktemp("audio") / "a.wav"
+    write_wav(path, tone(7777))
+    packets = list(stream_file(path, packet_s))
+    assert np.array_equal(np.concatenate([p.samples for p in packets], 1), read(path).samples)
+    assert all(p.n_samples == round(packet_s * 16000) for p in packets[:-1])
+
+
+def test_a_long_file_is_never_in_memory(tmp_path):
+    path = tmp_path / "long.wav"
+    with soundfile.SoundFile(path, "w", 16000, 1, format="WAV") as file:
+        for _ in range(30 * 60):
+            file.write(np.zeros(16000, np.float32))
+    tracemalloc.start()
+    seconds = sum(packet.duration_s for packet in stream_file(path, 0.5))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert round(seconds) == 1800
+    assert peak < 2 << 20
+
+
+def test_a_cut_wav_is_played_to_its_end_with_a_warning(wav, caplog):
+    wav.write_bytes(wav.read_bytes()[: 44 + 2 * 4000 + 1])
+    with caplog.at_level(logging.WARNING, "earvoice.audio"):
+        assert read(wav).n_samples == 4000
+    assert "ends early: 0.25 s of the 1.00 s" in caplog.text
+
+
+def test_a_cut_flac_is_played_to_its_end_with_a_warning(tmp_path, caplog):
+    path = tmp_path / "a.flac"
+    generator = np.random.default_rng(0)
+    soundfile.write(path, generator.uniform(-0.5, 0.5, 160000), 16000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with caplog.at_level(logging.WARNING, "earvoice.audio"):
+        duration_s = read(path).duration_s
+    assert 4 < duration_s < 6
+    assert "a.flac" in caplog.text
+
+
+def test_a_whole_file_gives_no_warning(wav, caplog):
+    read(wav)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"Dear sir, this is text.\n" * 50, "is not"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "is not"),
+        (b"\x00" * 4000, "is not"),
+    ],
+)
+def test_what_is_no_audio(tmp_path, content, message):
+    path = tmp_path / "talk.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=message):
+        stream_file(path)
+
+
+def test_missing_and_folder(tmp_path):
+    with pytest.raises(AudioError, match="no such audio file"):
+        read(tmp_path / "none.wav")
+    with pytest.raises(AudioError, match="is a folder"):
+        read(tmp_path)
+
+
+def test_a_wav_without_samples(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((0, 1), np.float32), 16000)
+    with pytest.raises(AudioError, match="holds no audio"):
+        read(path)
+
+
+def test_bad_samples_in_a_file_are_named_by_time(tmp_path):
+    path = tmp_path / "a.wav"
+    samples = np.zeros(32000, np.float32)
+    samples[24000] = np.nan
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"a\.wav.*1\.5000 s is nan"):
+        list(stream_file(path, 0.1))
+
+
+def test_a_lying_sample_rate_is_refused(wav):
+    data = bytearray(wav.read_bytes())
+    data[24:28] = struct.pack("<I", 4_000_000_000)
+    wav.write_bytes(bytes(data))
+    with pytest.raises(AudioError, match=r"sample rate|is not"):
+        read(wav)
+
+
+def test_foreign_formats_name_ffmpeg(tmp_path, monkeypatch):
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"\x00\x00\x00\x20ftypM4A " + b"\x00" * 100)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(AudioError, match="ffmpeg"):
+        read(path)
+
+
+def test_ffmpeg_is_read_as_a_pipe(tmp_path, monkeypatch):
+    """A stand-in program: what is tested is our side of the pipe and its error path."""
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nhead -c 4802 /dev/zero\n")
+    program.chmod(0o755)
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"\x00\x00\x00\x20ftypM4A ")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    packets = list(stream_file(path, 0.05))
+    assert [packet.n_samples for packet in packets] == [800, 400]
+    program.write_text("#!/bin/sh\necho 'no such codec' >&2\nexit 1\n")
+    with pytest.raises(AudioError, match="no such codec"):
+        stream_file(path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_piped_wav(tmp_path, subtype):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(5000, 2, 22050).samples.T, 22050, subtype=subtype)
+    packets = list(stream_pipe(io.BytesIO(path.read_bytes()), 0.03))
+    joined = np.concatenate([packet.samples for packet in packets], 1)
+    assert packets[0].rate_hz == 22050
+    assert np.abs(joined - read(path).samples).max() < 1e-6
+
+
+def test_piped_wav_lasts_until_the_pipe_ends(wav):
+    data = bytearray(wav.read_bytes())
+    data[40:44] = b"\xff\xff\xff\xff"
+    packets = list(stream_pipe(io.BytesIO(bytes(data))))
+    assert sum(packet.n_samples for packet in packets) == 16000
+
+
+class Dribble(io.BytesIO):
+    """A pipe that gives at most three bytes a call."""
+
+    def read(self, size=-1):
+        return super().read(min(size, 3))
+
+
+def test_raw_pcm_from_a_slow_pipe():
+    values = np.arange(-200, 200, dtype="<i2")
+    packets = list(stream_pipe(Dribble(values.tobytes() + b"\x01"), 0.01))
+    joined = np.concatenate([packet.samples for packet in packets], 1)[0]
+    assert (joined * 32768).astype(int).tolist() == values.tolist()
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=300))
+def test_any_bytes_in_a_pipe_give_audio_or_an_audio_error(data):
+    for prefix in (b"", b"RIFF....WAVEfmt \x10\x00\x00\x00"):
+        try:
+            for packet in stream_pipe(io.BytesIO(prefix + data)):
+                assert packet.n_samples
+        except AudioError:
+            pass
+
+
+def test_empty_pipe():
+    with pytest.raises(AudioError, match="empty"):
+        list(stream_pipe(io.BytesIO()))

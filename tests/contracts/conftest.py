@@ -1,0 +1,57 @@
+"""The interpreters that every contract of a session is checked on.
+
+A system joins by adding a `Case` with its `tiny()`; nothing else has to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from earvoice.policies import HoldN, WaitK
+from earvoice.session import Interpreter, Request
+from earvoice.testing import FakeInterpreter, loudness, scripted
+
+
+@dataclass(frozen=True)
+class Case:
+    """An interpreter under test: `make` is called once; `change` is a legal `update`."""
+
+    name: str
+    make: Callable[[], Interpreter]
+    request: Request = Request("en", "de")
+    change: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        return self.make()
+
+    def open(self):
+        return self.interpreter.open(self.request)
+
+
+WORDS = [(0.05, "Guten"), (0.4, "Tag,"), (0.41, "meine"), (1.7, "Damen"), (2.5, "und"), (9, "nie")]
+
+CASES: list[Case] = [
+    Case("fake-loudness", lambda: FakeInterpreter(loudness()), change={"tgt_lang": "es"}),
+    Case(
+        "fake-drafts",
+        lambda: FakeInterpreter(loudness(), policy=HoldN(2), drafts=True, chunk_samples=1600),
+        change={"policy": HoldN(0)},
+    ),
+    Case(
+        "fake-scripted-wait-k",
+        lambda: FakeInterpreter(scripted(WORDS)),
+        Request("en", "de", policy=WaitK(k=2, n=1)),
+        change={"policy": WaitK(k=1, n=3)},
+    ),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request) -> Case:
+    return request.param

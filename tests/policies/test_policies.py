@@ -1,0 +1,84 @@
+import pytest
+
+from earvoice.errors import UsageError
+from earvoice.policies import (
+    HoldN,
+    Read,
+    View,
+    WaitK,
+    Write,
+    format_policy,
+    parse_policy,
+    policy_kinds,
+)
+
+
+def test_wait_k_timeline():
+    #  segment   1      2      3         4         5 (last)
+    policy = WaitK(k=3, n=2)
+    actions = [policy.decide(View(segment, 0)) for segment in (1, 2, 3, 4)]
+    assert actions == [Read(), Read(), Write(2), Write(2)]
+    assert policy.decide(View(5, 4, source_finished=True)) == Write(None)
+
+
+def test_wait_k_writes_all_of_a_short_talk():
+    assert WaitK(k=5).decide(View(2, 0, source_finished=True)) == Write(None)
+
+
+def test_hold_n_keeps_the_end_back():
+    policy = HoldN(n=2)
+    assert policy.decide(View(1, 0, candidate=("Ich", "habe", "das", "Haus"))) == Write(2)
+    assert policy.decide(View(1, 0, candidate=("Ich", "habe"))) == Read()
+    assert policy.decide(View(1, 0, candidate=())) == Read()
+    assert policy.decide(View(1, 0, source_finished=True)) == Write(None)
+
+
+def test_hold_n_needs_a_draft():
+    with pytest.raises(ValueError, match="draft"):
+        HoldN().decide(View(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("wait-k", WaitK()),
+        ("wait-k:k=5", WaitK(k=5)),
+        ("wait-k:k=5,n=1", WaitK(5, 1)),
+        ("hold-n:n=0", HoldN(0)),
+    ],
+)
+def test_parse(text, policy):
+    assert parse_policy(text) == policy
+    assert parse_policy(format_policy(policy)) == policy
+
+
+def test_options_win_unless_none():
+    assert parse_policy("wait-k:k=5,n=2", k=1, n=None) == WaitK(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("wait", "must be one of wait-k, hold-n"),
+        ("", "must be one of"),
+        ("wait-k:q=1", "no option 'q', it has k, n"),
+        ("wait-k:k", "name=number"),
+        ("wait-k:k=-1", "name=number"),
+        ("wait-k:k=³", "name=number"),
+        ("wait-k:k=9999999999", "name=number"),
+        ("wait-k:k=0", "k is 0, it must be 1 or more"),
+        ("hold-n:k=1", "no option 'k', it has n"),
+    ],
+)
+def test_parse_names_what_is_wrong(text, message):
+    with pytest.raises(UsageError, match=message):
+        parse_policy(text)
+
+
+def test_every_kind_has_defaults():
+    assert [parse_policy(kind).kind for kind in policy_kinds()] == list(policy_kinds())
+
+
+def test_writing_nothing_is_not_an_action():
+    with pytest.raises(ValueError, match="1 or more"):
+        Write(0)

@@ -1,0 +1,74 @@
+"""Tiny untrained systems for tests."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+from earvoice.models.adapters import ConvShrinkConfig
+from earvoice.models.features import LogMelConfig, WaveformConfig
+from earvoice.models.llm import LlamaConfig
+from earvoice.models.wav2vec2 import Wav2Vec2Config
+from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig, PromptConfig
+from earvoice.text.tokenizer import Tokenizer
+
+
+@functools.cache
+def tokenizer() -> Tokenizer:
+    """A small vocabulary with the control tokens FASST needs."""
+    texts = ["das ist ein Haus und ein Garten.", "we go to the house and the garden."] * 50
+    return Tokenizer.train(texts, 350, extra_specials=(*WAIT_TAGS.values(), WAIT_ALL))
+
+
+def fasst_config(frontend: str = "log_mel", *, faithful: bool = False, **changes) -> FasstConfig:
+    """FASST with everything it has, at toy width."""
+    wave = frontend == "waveform"
+    return FasstConfig(
+        encoder=Wav2Vec2Config(
+            frontend=WaveformConfig(channels=16) if wave else LogMelConfig(mels=20, frame_ms=40),
+            dim=32,
+            layers=2,
+            heads=4,
+            ffn_dim=64,
+            position_kernel=8,
+            position_groups=4,
+            block_frames=50 if wave else 24,
+            left_blocks=2,
+            conv_kernel=None if faithful else 5,
+        ),
+        adapter=ConvShrinkConfig(layers=2 if wave else 1, hidden=32),
+        llm=LlamaConfig(
+            vocab_size=tokenizer().vocab_size,
+            dim=32,
+            layers=2,
+            heads=4,
+            kv_heads=2,
+            ffn_dim=64,
+            tie_embeddings=True,
+        ),
+        prompt=PromptConfig(before_speech="<s><sp_start>", after_speech="<sp_end>"),
+        faithful=faithful,
+        **changes,
+    )
+
+
+def fasst(frontend: str = "log_mel", *, seed: int = 0, **changes) -> Fasst:
+    """A random FASST that talks: control tokens other than the end never win."""
+    torch.manual_seed(seed)
+    system = Fasst(fasst_config(frontend, **changes)).eval()
+    system.initialise()
+    system.bind(tokenizer())
+    with torch.no_grad():
+        for parameter in system.lm.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(6.0)
+        specials = [i for i in range(tokenizer().vocab_size) if tokenizer().is_special(i)]
+        byte_pieces = [i for i in range(tokenizer().vocab_size) if _is_byte(i)]
+        system.lm.embedding.weight[specials + byte_pieces] *= 0.1
+        system.lm.embedding.weight[tokenizer().eos_id] *= 6.0
+    return system.requires_grad_(False)
+
+
+def _is_byte(token: int) -> bool:
+    return tokenizer().piece(token).startswith("<0x")
