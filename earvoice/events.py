@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -175,7 +175,7 @@ def to_json(event: Event) -> dict[str, Any]:
 
 def from_json(value: Any) -> Event:
     """The event of a JSON object. Errors: `EventFormatError` naming the key and what is legal."""
-    readers = {
+    readers: dict[str, Callable[[Any], Event]] = {
         "commit": _read_commit,
         "draft": _read_draft,
         "boundary": _read_boundary,

@@ -58,7 +58,7 @@ class LiveView:
         self._line = ""
         self._draft = ""
         self._heard_s: Seconds = 0.0
-        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawn_s = float("-inf")
 
     def __enter__(self) -> LiveView:
@@ -71,7 +71,7 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._live.update("")
+        self._live.update("", refresh=True)
         self._live.__exit__(kind, error, trace)
         if self._line:
             self._console.print(Text(self._line))
@@ -116,7 +116,7 @@ class LiveView:
         words = Text(self._line)
         words.append(self._draft, style="dim")
         words.truncate(self._console.width * 3)
-        self._live.update(Group(words, self._status()))
+        self._live.update(Group(words, self._status()), refresh=True)
 
     def _status(self) -> Text:
         behind_s = max(0.0, self._clock.now_s() - self._heard_s) + self._session.lag_s

@@ -101,6 +101,11 @@ def find_model(model: str | Path, root: Path = ROOT) -> ModelCard:
     )
 
 
+def find(model: str | Path, root: Path = ROOT) -> Path:
+    """The folder of a model; see `find_model`."""
+    return find_model(model, root).path
+
+
 def pick_model(src_lang: str | None, tgt_lang: str | None, root: Path = ROOT) -> ModelCard:
     """The zoo's model for a pair of languages (None: any); the default model if it fits.
 

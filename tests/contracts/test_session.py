@@ -13,7 +13,7 @@ from earvoice.events import Commit, Draft, Finished, Note, shown_text
 from earvoice.session import Interpreter, Request, Session
 
 RATE_HZ = 16000
-few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+few = settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 
 
 def speech(duration_s, seed=0, rate_hz=RATE_HZ, channels=1):

@@ -8,7 +8,6 @@ so pauses do not make a talk "quieter" or its noise "louder".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 Float32 = NDArray[np.float32]
-NoiseKind = Literal["white", "pink", "brown", "hum", "speech-shaped"]
-NOISE_KINDS: tuple[NoiseKind, ...] = ("white", "pink", "brown", "hum", "speech-shaped")
+NOISE_KINDS = ("white", "pink", "brown", "hum", "speech-shaped")
 
 _FRAME = 320
 _ACTIVE_DB = 30.0
@@ -53,7 +51,7 @@ def set_level(samples: Float32, level_db: float, peak: float = 0.97) -> Float32:
     return samples * np.float32(min(gain, peak / top))
 
 
-def noise(kind: NoiseKind, length: Samples, rng: np.random.Generator) -> Float32:
+def noise(kind: str, length: Samples, rng: np.random.Generator) -> Float32:
     """Stationary noise [W] with RMS 1: spectra 1/f (pink), 1/f^2 (brown), mains hum, or speech's.
 
     "speech-shaped" falls by 9 dB per octave above 500 Hz like the long-term spectrum of speech,

@@ -21,7 +21,7 @@ from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
 from earvoice.data.synth.speech import Prosody, Speech, Synthesizer
-from earvoice.data.synth.voices import Voice, VoiceSplit
+from earvoice.data.synth.voices import Voice, VoiceSplit, voices
 from earvoice.units import SAMPLE_RATE, Seconds
 
 Float32 = NDArray[np.float32]
@@ -216,6 +216,8 @@ def _treat(
             condition["rt60_s"] = round(float(rng.uniform(0.1, 0.6)), 2)
         if rng.random() < 0.3:
             condition["tilt_db"] = round(float(rng.uniform(-2.0, 2.0)), 1)
+    if condition.get("noise") == "babble" and talkers is None:
+        condition["noise"] = "speech-shaped"
     if "tilt_db" in condition:
         samples = acoustics.equalise(samples, tilt_db_per_octave=condition["tilt_db"])
     if "rt60_s" in condition:
@@ -229,19 +231,15 @@ def _treat(
 def _noise(
     kind: str, length: int, spec: TalkSpec, talkers: Synthesizer | None, rng: np.random.Generator
 ) -> Float32:
-    if kind != "babble":
-        return acoustics.noise(kind, length, rng)  # type: ignore[arg-type]
-    if talkers is None:
-        return acoustics.noise("speech-shaped", length, rng)
-    return acoustics.babble(_background(spec, talkers, rng), length, rng)
+    if kind == "babble" and talkers is not None:
+        return acoustics.babble(_background(spec, talkers, rng), length, rng)
+    return acoustics.noise(kind, length, rng)
 
 
 def _background(
     spec: TalkSpec, talkers: Synthesizer, rng: np.random.Generator
 ) -> list[Float32]:
     """About 20 s each of a few talkers who say other sentences of the same split."""
-    from earvoice.data.synth.voices import voices
-
     pool = voices("espeak", "train")
     source = random.Random(int(rng.integers(2**63)))
     said = []

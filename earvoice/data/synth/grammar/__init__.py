@@ -9,4 +9,11 @@ from earvoice.data.synth.grammar.counting import distinct_sentences
 from earvoice.data.synth.grammar.sentence import TARGET_LANGS, Sentence, split_of
 from earvoice.data.synth.grammar.talks import sample_sentence, sample_talk
 
-__all__ = ["TARGET_LANGS", "Sentence", "distinct_sentences", "sample_sentence", "sample_talk", "split_of"]
+__all__ = [
+    "TARGET_LANGS",
+    "Sentence",
+    "distinct_sentences",
+    "sample_sentence",
+    "sample_talk",
+    "split_of",
+]

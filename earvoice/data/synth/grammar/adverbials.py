@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from earvoice.data.synth.grammar import numbers
-from earvoice.data.synth.grammar.tree import NP, WE, I, Adverbial
+from earvoice.data.synth.grammar.tree import NP, WE, Adverbial, I
 from earvoice.data.synth.grammar.words import names, noun, nouns_of
 
 WEEKDAYS = (
@@ -95,7 +95,9 @@ UNITS = ("minute", "hour", "day", "week", "month", "year")
 
 def fixed(kind: str, forms: tuple[str, str, str]) -> Adverbial:
     """An adverbial with the same words everywhere."""
-    return Adverbial(kind, tuple(forms[0].split()), tuple(forms[1].split()), tuple(forms[2].split()))
+    return Adverbial(
+        kind, tuple(forms[0].split()), tuple(forms[1].split()), tuple(forms[2].split())
+    )
 
 
 def _amount(rng: random.Random, units: tuple[str, ...] = UNITS) -> NP:
@@ -171,7 +173,11 @@ def year(rng: random.Random) -> tuple[str, str, str]:
     """in nineteen ninety-eight, im Jahr neunzehnhundertachtundneunzig."""
     number = rng.choice((rng.randint(1961, 1999), rng.randint(2000, 2024)))
     en = " ".join(numbers.english_year(number))
-    return f"in {en}", f"im Jahr {numbers.german_year(number)}", f"en {' '.join(numbers.spanish(number))}"
+    return (
+        f"in {en}",
+        f"im Jahr {numbers.german_year(number)}",
+        f"en {' '.join(numbers.spanish(number))}",
+    )
 
 
 def _last_weekday(rng: random.Random) -> tuple[str, str, str]:
@@ -224,15 +230,23 @@ def time(rng: random.Random, kind: str) -> Adverbial:
     return fixed("time", rng.choice(makers)(rng))
 
 
-def span(rng: random.Random) -> Adverbial:
+def span(rng: random.Random, units: tuple[str, ...] = ("day", "week", "month")) -> Adverbial:
     """for two weeks: zwei Wochen lang, durante dos semanas."""
     number = rng.randint(2, 12)
-    unit = noun(rng.choice(("day", "week", "month")))
-    return fixed("time", (
-        f"for {numbers.english(number)[0]} {unit.en_plural}",
-        f"{numbers.german(number)} {unit.de_plural} lang",
-        f"durante {numbers.spanish(number, unit.es_gender)[0]} {unit.es_plural}",
-    ))  # fmt: skip
+    unit = noun(rng.choice(units))
+    return fixed(
+        "time",
+        (
+            f"for {numbers.english(number)[0]} {unit.en_plural}",
+            f"{numbers.german(number)} {unit.de_plural} lang",
+            f"durante {numbers.spanish(number, unit.es_gender)[0]} {unit.es_plural}",
+        ),
+    )
+
+
+def hours(rng: random.Random) -> Adverbial:
+    """for seven hours."""
+    return span(rng, ("hour",))
 
 
 def percent(rng: random.Random) -> Adverbial:
@@ -273,5 +287,6 @@ def other(rng: random.Random, kind: str) -> Adverbial:
     if kind == "clock":
         return time(rng, "clock")
     maker = {"city": city, "place": venue, "venue": venue, "comp": company, "span": span,
+        "hours": hours,
              "percent": percent}.get(kind)  # fmt: skip
     return maker(rng) if maker else fixed("manner", rng.choice(RIDES))

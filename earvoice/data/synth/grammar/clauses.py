@@ -12,6 +12,7 @@ from earvoice.data.synth.grammar.words import Noun, Verb, verbs
 
 TOPICS = ("meetings", "travel", "technology", "city", "study", "business")
 STATIVE = frozenset(("need", "live", "understand", "remember"))
+_TIMELESS = frozenset(("live", "understand", "remember", "sleep"))
 _MODALS = ("can", "must", "should", "want", "could", "had to", "wanted", "would like")
 _PAST_MODALS = ("had to", "wanted")
 # How often each tense is drawn, before the verb's own list filters it.
@@ -31,7 +32,9 @@ def _tenses(verb: Verb, allowed: str) -> tuple[tuple[str, ...], tuple[int, ...]]
     return kinds, tuple(_WEIGHTS[kind] for kind in kinds)
 
 
-def pick_tense(rng: random.Random, verb: Verb, allowed: str = "PGSRFM", who: NP | None = None) -> str:
+def pick_tense(
+    rng: random.Random, verb: Verb, allowed: str = "PGSRFM", who: NP | None = None
+) -> str:
     """A tense of the verb, with M resolved to a modal."""
     kinds, weights = _tenses(verb, allowed)
     if not kinds:
@@ -43,9 +46,13 @@ def pick_tense(rng: random.Random, verb: Verb, allowed: str = "PGSRFM", who: NP 
 def pick_modal(rng: random.Random, verb: Verb, who: NP | None) -> str:
     """A modal; wishes are for people, "would like" for I and we only."""
     options = [item for item in _MODALS if "S" in verb.tenses or item not in _PAST_MODALS]
-    if who is not None and who.pronoun is None or who is not None and who.pronoun not in _FIRST:
+    if (who is not None and who.pronoun is None) or (who is not None and who.pronoun not in _FIRST):
         options.remove("would like")
-    if who is not None and who.noun and who.noun.classes.isdisjoint(("person", "kin", "org", "authority")):
+    if (
+        who is not None
+        and who.noun
+        and who.noun.classes.isdisjoint(("person", "kin", "org", "authority"))
+    ):
         options = ["must", "can", "should", "could"]
     return rng.choice(options)
 
@@ -53,8 +60,17 @@ def pick_modal(rng: random.Random, verb: Verb, who: NP | None) -> str:
 _FIRST = (I,)
 
 
+def fitting(verb: Verb, tense: str) -> str:
+    """The wished tense, or the plain past or future for a verb that takes no modals."""
+    if tense in _MODALS and "M" not in verb.tenses:
+        return "S" if tense in _PAST_MODALS else "F"
+    return tense
+
+
 def time_kind(tense: str, verb: Verb | None) -> str:
     """The kind of time adverbial that goes with a tense ("" for none)."""
+    if verb is not None and verb.en in _TIMELESS:
+        return ""
     clock = verb is not None and "clock" in verb.adverbs
     if tense in ("S", "had to", "wanted"):
         return "past"
@@ -65,7 +81,9 @@ def time_kind(tense: str, verb: Verb | None) -> str:
     return "perfect" if tense == "R" else ""
 
 
-def arguments(rng: random.Random, verb: Verb, who: NP, habit: bool) -> tuple[tuple[object, NP], ...]:
+def arguments(
+    rng: random.Random, verb: Verb, who: NP, habit: bool
+) -> tuple[tuple[object, NP], ...]:
     """Fillers of the verb's complements."""
     return tuple(
         (slot, filler(rng, slot.classes, who, habit=habit and not slot.de and slot.es != "IO"))
@@ -105,30 +123,43 @@ def sample(
     """
     verb = verb or pick_verb(rng, topic, tenses, who)
     who = who or subject(rng, verb.subject)
-    tense = tense or pick_tense(rng, verb, tenses, who)
+    tense = fitting(verb, tense) if tense else pick_tense(rng, verb, tenses, who)
     habit = tense == "P" and time_kind(tense, verb) == "habit"
     args = arguments(rng, verb, who, habit)
-    negative = tense in _NEGATABLE and rng.random() < negative_rate
+    negative = tense in _NEGATABLE and not habit and rng.random() < negative_rate
+    negative = negative and "clock" not in verb.adverbs and all(_deniable(np) for _, np in args)
     others = () if negative else extras(rng, verb, tense, extra_rate)
     kind = time_kind(tense, verb)
     front = None
     has_time = any(item.kind == "time" for item in others)
     if kind and not has_time and (habit or rng.random() < time_rate):
         when = adverbials.time(rng, kind)
-        if rng.random() < front_rate:
+        if rng.random() < front_rate and who.det != "number":
             front = when
         else:
             others = (*others, when)
     return Clause(who, verb, tense, args, others, front, negative)  # type: ignore[arg-type]
 
 
+def _deniable(np: NP) -> bool:
+    """Whether "not" with this object is plain: no counted things, no names of languages."""
+    if np.name and np.name.kind == "language":
+        return False
+    return np.det not in ("number", "some", "many")
+
+
+class NoFit(Exception):
+    """No verb of the topic takes the chosen subject; the sampler draws a new sentence."""
+
+
 def pick_verb(rng: random.Random, topic: str, tenses: str, who: NP | None) -> Verb:
     """A frame of the topic that has one of the tenses and accepts the subject."""
     options = frames(topic)
-    while True:
+    for _ in range(200):
         verb = rng.choice(options)
         if _tenses(verb, tenses)[0] and (who is None or accepts(verb, who)):
             return verb
+    raise NoFit
 
 
 def accepts(verb: Verb, who: NP) -> bool:
@@ -179,20 +210,36 @@ def passive_frames(topic: str) -> tuple[Verb, ...]:
     )
 
 
-def passive(rng: random.Random, topic: str, tenses: tuple[str, ...] = ("S", "R", "F", "must", "can")) -> Clause:
+def passive(
+    rng: random.Random, topic: str, tenses: tuple[str, ...] = ("S", "R", "F", "must", "can")
+) -> Clause:
     """The report was checked yesterday."""
     verb = rng.choice(passive_frames(topic))
     tense = rng.choice(tenses)
     thing = filler(rng, verb.slots[0].classes)
-    front, others = None, tuple(item for item in extras(rng, verb, tense, 0.25) if item.kind != "manner" or item.np is None)
+    front, others = (
+        None,
+        tuple(
+            item
+            for item in extras(rng, verb, tense, 0.25)
+            if item.kind != "manner" or item.np is None
+        ),
+    )
     if rng.random() < 0.7:
         when = adverbials.time(rng, time_kind(tense, verb))
-        front, others = (when, others) if rng.random() < 0.3 else (None, (*others, when))
+        front, others = (
+            (when, others)
+            if rng.random() < 0.3 and thing.det != "number"
+            else (None, (*others, when))
+        )
     return Clause(thing, verb, tense, (), others, front, passive=True)
 
 
-def with_relative(rng: random.Random, np: NP) -> NP:
-    """The noun phrase with a relative clause, where a verb fits (else unchanged)."""
+def with_relative(rng: random.Random, np: NP, other_than: str = "") -> NP:
+    """The noun phrase with a relative clause, where a verb fits (else unchanged).
+
+    `other_than`: the main verb, which the relative clause must not repeat.
+    """
     noun = np.noun
     if noun is None or np.plural or np.det != "def" or np.superlative:
         return np
@@ -200,6 +247,8 @@ def with_relative(rng: random.Random, np: NP) -> NP:
     if np.is_human or not options:
         return np
     verb = rng.choice(options)
+    if verb.en == other_than:
+        return np
     who = subject(rng, verb.subject)
     while who.noun is noun:
         who = subject(rng, verb.subject)
@@ -215,7 +264,9 @@ def person_relative(rng: random.Random, np: NP, topic: str) -> NP:
     if np.noun is None or "person" not in np.noun.classes or np.plural or np.det != "def":
         return np
     while True:
-        inner = sample(rng, topic, tenses="SR", who=np, front_rate=0, negative_rate=0, time_rate=0.4)
+        inner = sample(
+            rng, topic, tenses="SR", who=np, front_rate=0, negative_rate=0, time_rate=0.4
+        )
         if inner.verb is not None and {"human", "who"} & set(inner.verb.subject):
             break
     plain = NP(noun=np.noun, det="def", adjective=np.adjective)

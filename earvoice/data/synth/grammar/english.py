@@ -19,7 +19,7 @@ from earvoice.data.synth.grammar.tree import (
 
 _BE = {"P": ("am", "is", "are", "are"), "S": ("was", "was", "were", "were")}
 _HAVE = ("have", "has", "have", "have")
-_DOUBLED = {"begin": "beginning", "plan": "planning"}
+_DOUBLED = {"begin": "beginning", "forget": "forgetting", "plan": "planning"}
 _MODALS = {
     "can": ("can",),
     "must": ("must",),
@@ -150,7 +150,7 @@ def _auxiliaries(item: Clause, who: int) -> tuple[list[str], str]:
             return [], verb.past  # type: ignore[union-attr]
         return [], third(base) if who == 1 else base
     if tense == "want":
-        if item.negative:
+        if item.negative or item.gap == "question":
             return ["does" if who == 1 else "do", "want", "to"], f"{base} {tail}".strip()
         return ["wants" if who == 1 else "want", "to"], f"{base} {tail}".strip()
     if tense == "had":

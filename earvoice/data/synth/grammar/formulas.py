@@ -5,12 +5,24 @@ from __future__ import annotations
 import random
 
 from earvoice.data.synth.grammar import adverbials
-from earvoice.data.synth.grammar.phrases import common, subject
+from earvoice.data.synth.grammar.phrases import adjectives_of, common, subject
 from earvoice.data.synth.grammar.sentence import Derivation, Template
 from earvoice.data.synth.grammar.tree import NP
 from earvoice.data.synth.grammar.words import names, noun, nouns_of
 
-SUBJECTS = ("project", "method", "soft", "idea", "result", "decision", "figure", "build", "device")
+SUBJECTS = (
+    "project",
+    "method",
+    "soft",
+    "idea",
+    "result",
+    "decision",
+    "figure",
+    "device",
+    "problem",
+)
+
+_GATHERINGS = ("meeting", "conference", "talk", "course", "lecture", "workshop", "debate")
 
 
 def _number(rng: random.Random) -> int:
@@ -33,13 +45,55 @@ def costs(rng: random.Random, topic: str) -> Derivation:
     thing = common(rng, rng.choice(pool), rng.choice(("s:def", "s:this")))
     style = rng.randrange(4)
     if style == 0:
-        return Template("How much does|{0}|cost", "1:Wie viel 3:kostet {0:N}", "1:Cuánto 3:cuesta {0}", (thing,), "?")
+        return Template(
+            "How much does|{0}|cost",
+            "1:Wie viel 3:kostet {0:N}",
+            "1:Cuánto 3:cuesta {0}",
+            (thing,),
+            "?",
+        )
     money = amount(rng, rng.choice(("euro", "euro", "dollar")))
     if style == 1:
-        return Template("{0}|costs only|{1}", "{0:N} 2:kostet nur {1:A}", "{0} 2:solo cuesta {1}", (thing, money))
+        return Template(
+            "{0}|costs only|{1}",
+            "{0:N} 2:kostet nur {1:A}",
+            "{0} 2:solo cuesta {1}",
+            (thing, money),
+        )
     if style == 2:
-        return Template("We paid|{1}|for|{0}", "1:Wir haben {1:A} {0:A:für} 1:bezahlt", "1:Pagamos {1} {0:por}", (thing, money))
+        return Template(
+            "We paid|{1}|for|{0}",
+            "1:Wir haben {1:A} {0:A:für} 1:bezahlt",
+            "1:Pagamos {1} {0:por}",
+            (thing, money),
+        )
     return Template("{0}|costs|{1}", "{0:N} 2:kostet {1:A}", "{0} 2:cuesta {1}", (thing, money))
+
+
+def superlative(rng: random.Random, topic: str) -> Derivation:
+    """This hotel is the largest hotel in Berlin."""
+    place = rng.choice(nouns_of(rng.choice(("place", "build", "eatery", "venue"))))
+    choices = [item for item in adjectives_of(place) if item.en_superlative]
+    if not choices:
+        return existential(rng, topic)
+    best = NP(noun=place, det="def", adjective=rng.choice(choices), superlative=True)
+    this = NP(noun=place, det="this")
+    if rng.random() < 0.5:
+        city = NP(name=rng.choice(names("city")))
+        return Template(
+            "{0}|is|{1}|in|{2}",
+            "{0:N} 2:ist {1:N} 4:in {2:D}",
+            "{0} 2:es {1} {2:de}",
+            (this, best, city),
+        )
+    who = NP(name=rng.choice(names("name")))
+    city = NP(name=rng.choice(names("city")))
+    return Template(
+        "{0:N}|knows|{1}|in|{2}",
+        "{0:N} 2:kennt {1:A} 4:in {2:D}",
+        "{0} 2:conoce {1} {2:de}",
+        (who, best, city),
+    )
 
 
 def existential(rng: random.Random, topic: str) -> Derivation:
@@ -52,9 +106,17 @@ def existential(rng: random.Random, topic: str) -> Derivation:
     city = NP(name=rng.choice(names("city")))
     be = "There are" if plural else "There is"
     if rng.random() < 0.4:
-        return Template(f"{be}|{{0}}|in|{{1}}", "3:In {1:D} 1:gibt es {0:A}", "3:En {1} 1:hay {0}", (thing, city))
+        return Template(
+            f"{be}|{{0}}|in|{{1}}",
+            "3:In {1:D} 1:gibt es {0:A}",
+            "3:En {1} 1:hay {0}",
+            (thing, city),
+        )
     return Template(
-        f"{be}|{{0}}|near|{{1}}", "1:Es gibt {0:A} 3:in der Nähe {1:G}", "1:Hay {0} 3:cerca {1:de}", (thing, where)
+        f"{be}|{{0}}|near|{{1}}",
+        "1:Es gibt {0:A} 3:in der Nähe {1:G}",
+        "1:Hay {0} 3:cerca {1:de}",
+        (thing, where),
     )
 
 
@@ -68,10 +130,21 @@ def counted(rng: random.Random, topic: str) -> Derivation:
         return Template("{0:N}|has|{1}", "{0:N} 2:hat {1:A}", "{0} 2:tiene {1}", (who, crew))
     if style == 1:
         town = common(rng, rng.choice(nouns_of("town")), rng.choice(("s:def", "s:this")))
-        people = NP(noun=noun("inhabitant"), det="number", plural=True, number=_number(rng))
+        thousands = rng.choice((1, 100, 1000)) * rng.randint(2, 9)
+        people = NP(
+            noun=noun("inhabitant"),
+            det="number",
+            plural=True,
+            number=max(thousands, 200) + 10 * rng.randrange(10),
+        )
         return Template("{0}|has|{1}", "{0:N} 2:hat {1:A}", "{0} 2:tiene {1}", (town, people))
     place = common(rng, rng.choice(nouns_of("place")), "s:def", plain=True)
-    people = NP(noun=noun(rng.choice(("visitor", "tourist", "guest"))), det="number", plural=True, number=_number(rng))
+    people = NP(
+        noun=noun(rng.choice(("tourist", "student"))),
+        det="number",
+        plural=True,
+        number=_number(rng),
+    )
     return Template(
         "More than|{0}|visit|{1}|every year",
         "1:Mehr als {0:N} 3:besuchen 5:jedes Jahr {1:A}",
@@ -82,7 +155,9 @@ def counted(rng: random.Random, topic: str) -> Derivation:
 
 def topic_of(rng: random.Random) -> NP:
     """What a talk is about: the new network, the results of the project."""
-    return common(rng, rng.choice(nouns_of(rng.choice(SUBJECTS))), rng.choice(("s:def", "s:poss", "p:def")))
+    return common(
+        rng, rng.choice(nouns_of(rng.choice(SUBJECTS))), rng.choice(("s:def", "s:poss", "p:def"))
+    )
 
 
 def _opening_templates(rng: random.Random) -> Template:
@@ -93,7 +168,9 @@ def _opening_templates(rng: random.Random) -> Template:
             "Today I would like to|talk about|{0}", "1:Heute möchte ich {0:A:über} 2:sprechen",
             "1:Hoy me gustaría 2:hablar {0:sobre}", (about,))  # fmt: skip
     if style == 1:
-        event = common(rng, rng.choice(nouns_of("event")), rng.choice(("s:def", "s:poss")), plain=True)
+        event = common(
+            rng, noun(rng.choice(_GATHERINGS)), rng.choice(("s:def", "s:poss")), plain=True
+        )
         return Template("Welcome to|{0}|about|{1}", "1:Willkommen {0:D:zu} {1:A:über}",
                         "1:Bienvenidos {0:a} {1:sobre}", (event, about))  # fmt: skip
     if style == 2:
@@ -130,4 +207,9 @@ def closing(rng: random.Random) -> Derivation:
         return Template(f"We look forward to seeing you|in|{{0}}|{month[0]}",
                         f"1:Wir freuen uns darauf, Sie 4:{month[1]} {{0:D:in}} 1:zu sehen",
                         f"1:Esperamos verles {{0:en}} 4:{month[2]}", (place.np,))  # fmt: skip
-    return Template("That was everything about|{0}", "1:Das war alles {0:A:über}", "1:Eso es todo {0:sobre}", (about,))
+    return Template(
+        "That was everything about|{0}",
+        "1:Das war alles {0:D:zu}",
+        "1:Eso ha sido todo {0:sobre}",
+        (about,),
+    )

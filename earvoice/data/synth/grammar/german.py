@@ -28,6 +28,7 @@ from earvoice.data.synth.grammar.tree import (
     words,
 )
 
+_INDEFINITE = frozenset(("indef", "bare", "some", "many", "number"))
 _CASE = {"N": 0, "A": 1, "D": 2}
 
 
@@ -203,6 +204,7 @@ def clause(item: Clause, order: str = "second", opener: list[Token] | None = Non
     else:
         assert item.verb is not None
         out = [*_middle(item, []), *words(infinitive(item.verb, with_zu=True), item.main)]
+    out += _standard(item)
     return out + sub(item.sub) if item.sub else out
 
 
@@ -227,8 +229,19 @@ def _middle(item: Clause, subject: list[Token]) -> list[Token]:
     if item.negative and not _negates_noun(item):
         return (out + objects + by_kind["time"] + words(["nicht"], item.negation)
                 + by_kind["manner"] + by_kind["place"] + prepositional + _predicate(item))  # fmt: skip
-    return (out + by_kind["time"] + objects + by_kind["manner"] + by_kind["place"]
-            + prepositional + _predicate(item))  # fmt: skip
+    around = by_kind["manner"] + by_kind["place"]
+    if _is_indefinite(item):  # what is new stands late: in Berlin einen Vertrag unterschreiben
+        return out + by_kind["time"] + dative + around + accusative + prepositional
+    return out + by_kind["time"] + objects + around + prepositional + _predicate(item)
+
+
+def _is_indefinite(item: Clause) -> bool:
+    """Whether the accusative object is new to the listener (or a language, which has no article)."""
+    return any(
+        slot.de == "" and slot.de_case == "A" and not np.pronoun
+        and (np.det in _INDEFINITE if np.noun else bool(np.name and np.name.kind == "language"))
+        for slot, np in item.args
+    )  # fmt: skip
 
 
 def _negates_noun(item: Clause) -> bool:
@@ -267,8 +280,17 @@ def _predicate(item: Clause) -> list[Token]:
     adjective = predicate.adjective
     if predicate.than is None:
         return words([adjective.de], predicate)
-    texts = ["so", adjective.de, "wie"] if predicate.equal else [adjective.de_comparative, "als"]
-    return words(texts, predicate) + noun_phrase(predicate.than, "N")
+    texts = ["so", adjective.de] if predicate.equal else [adjective.de_comparative]
+    return words(texts, predicate)
+
+
+def _standard(item: Clause) -> list[Token]:
+    """What something is compared with; it follows the whole clause."""
+    predicate = item.predicate
+    if predicate is None or predicate.than is None:
+        return []
+    joint = "wie" if predicate.equal else "als"
+    return [(joint, (predicate,)), *noun_phrase(predicate.than, "N")]
 
 
 def sub(item: Sub, leading: bool = False) -> list[Token]:

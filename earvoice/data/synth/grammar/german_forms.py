@@ -102,7 +102,7 @@ MODALS = {
 @cache
 def present(verb: Verb, person: int) -> str:
     """Present form without the separable particle."""
-    if person == 1 or verb.de == "wissen":
+    if person == 1 or verb.de in ("wissen", "wollen"):
         return verb.de_third if person < 2 else verb.de
     if person > 1:
         return verb.de

@@ -54,7 +54,10 @@ def german(number: int) -> str:
         return (f"{_DE[one]}und" if one else "") + _DE_TENS[ten]
     unit, name = (1000, "tausend") if number >= 1000 else (100, "hundert")
     head, rest = divmod(number, unit)
-    return ("" if head == 1 else german(head)) + name + (german(rest) if rest else "")
+    tail = german(rest) if rest else ""
+    if number >= 1000 and 100 <= rest < 200:  # fünftausendeinhundert, but plain hundertzwanzig
+        tail = "ein" + tail
+    return ("" if head == 1 else german(head)) + name + tail
 
 
 def spanish(number: int, gender: str = "") -> list[str]:
@@ -109,4 +112,4 @@ def german_year(year: int) -> str:
     """1998 -> neunzehnhundertachtundneunzig; 2005 -> zweitausendfünf."""
     if year < 2000:
         return german(year // 100) + "hundert" + german(year % 100)
-    return german(year)
+    return german(year) + ("s" if year % 100 == 1 else "")

@@ -8,8 +8,8 @@ from functools import cache
 
 from earvoice.data.synth.grammar import adverbials, clauses
 from earvoice.data.synth.grammar.connectives import OPENERS
-from earvoice.data.synth.grammar.formulas import counted, costs, existential
-from earvoice.data.synth.grammar.phrases import adjectives_of, common, subject
+from earvoice.data.synth.grammar.formulas import costs, counted, existential, superlative
+from earvoice.data.synth.grammar.phrases import common, subject
 from earvoice.data.synth.grammar.sentence import Derivation, Question, Request, Statement
 from earvoice.data.synth.grammar.tree import (
     HE,
@@ -35,7 +35,10 @@ FUTURE_TENSES = "FM"
 def simple(rng: random.Random, topic: str) -> Derivation:
     """One clause, perhaps opened by a connective."""
     opener = rng.choice(OPENERS) if rng.random() < 0.2 else None
-    item = clauses.sample(rng, topic, front_rate=0.0 if opener else 0.4, time_rate=0.75)
+    tenses = "SRFM" if opener else "PGSRFM"
+    item = clauses.sample(
+        rng, topic, tenses=tenses, front_rate=0.0 if opener else 0.4, time_rate=0.75
+    )
     return Statement(item, opener)
 
 
@@ -54,7 +57,9 @@ def _followed(rng: random.Random, topic: str, main: Clause) -> tuple[NP, str]:
             return NP(pronoun=who.pronoun), "same"
     while True:
         other = subject(rng, ("who", "human"))
-        if other.pronoun is not THEY and (other.pronoun is None or other.pronoun is not who.pronoun):
+        if other.pronoun is not THEY and (
+            other.pronoun is None or other.pronoun is not who.pronoun
+        ):
             if other.noun is None or other.noun is not who.noun:
                 return other, ""
 
@@ -97,7 +102,9 @@ def temporal(rng: random.Random, topic: str) -> Derivation:
 
 
 def _tensed(item: Clause, tense: str) -> Clause:
-    return Clause(item.subject, item.verb, tense, item.args, item.adverbials, item.front, item.negative)
+    """The clause in another tense; "must not" is left out, it is no negated must in German."""
+    negative = item.negative and tense != "must"
+    return Clause(item.subject, item.verb, tense, item.args, item.adverbials, item.front, negative)
 
 
 def _ahead(rng: random.Random, item: Clause, gap: str, kind: str) -> Clause:
@@ -105,7 +112,9 @@ def _ahead(rng: random.Random, item: Clause, gap: str, kind: str) -> Clause:
     kept = tuple(extra for extra in item.adverbials if extra.kind != "time")
     if kind == "if" and rng.random() < 0.4:
         kept = (*kept, adverbials.time(rng, "future"))
-    return Clause(item.subject, item.verb, "P", _no_bare(rng, item), kept, None, item.negative, gap=gap)
+    return Clause(
+        item.subject, item.verb, "P", _no_bare(rng, item), kept, None, item.negative, gap=gap
+    )
 
 
 def _no_bare(rng: random.Random, item: Clause) -> tuple:  # type: ignore[type-arg]
@@ -117,7 +126,10 @@ def _no_bare(rng: random.Random, item: Clause) -> tuple:  # type: ignore[type-ar
 
 def purpose(rng: random.Random, topic: str) -> Derivation:
     """in order to / without / so that."""
-    main = clauses.sample(rng, topic, tenses="SFM", time_rate=0.3, negative_rate=0, extra_rate=0.1)
+    agent = subject(rng, ("who", "human"))
+    main = clauses.sample(
+        rng, topic, tenses="SFM", who=agent, time_rate=0.3, negative_rate=0, extra_rate=0.1
+    )
     ahead = main.tense not in ("S", "R", "had to", "wanted")
     if ahead and rng.random() < 0.4:
         who, _ = _followed(rng, topic, main)
@@ -134,7 +146,7 @@ def bare(rng: random.Random, topic: str, who: NP, tense: str = "F") -> Clause:
     while True:
         inner = clauses.sample(rng, topic, tenses="F", who=who, tense=tense, time_rate=0, front_rate=0,
                                negative_rate=0, extra_rate=0.15)  # fmt: skip
-        if inner.verb is not None and "percent" not in inner.verb.adverbs:
+        if inner.verb is not None and inner.verb.en not in ("remember", "need"):
             return inner
 
 
@@ -144,7 +156,7 @@ def infinitive(rng: random.Random, topic: str) -> Derivation:
     who = subject(rng, taker.subject)
     tense = clauses.pick_tense(rng, taker, "PSR")
     front = None
-    if tense == "S" and rng.random() < 0.3:
+    if tense == "S" and rng.random() < 0.3 and who.det != "number":
         front = adverbials.time(rng, "past")
     inner = bare(rng, topic, who)
     if rng.random() < 0.4 and tense == "P":
@@ -163,7 +175,7 @@ def reported(rng: random.Random, topic: str) -> Derivation:
     """think / know / say / hope that; a wish: we want the team to ..."""
     choice = rng.choice(("think", "know", "say", "hope", "want", "want"))
     taker = verb(choice)
-    who = subject(rng, ("pron", "name", "person"))
+    who = subject(rng, ("name", "person") if choice == "say" else ("pron", "name", "person"))
     if choice == "want":
         other = subject(rng, ("name", "person", "org", "org"))
         while other.noun is who.noun and other.name is who.name:
@@ -187,18 +199,21 @@ def _other_than(rng: random.Random, who: NP) -> NP:
         other = subject(rng, ("who", "name", "org"))
         if other.pronoun is THEY or (other.pronoun and other.pronoun is who.pronoun):
             continue
-        if not (other.noun and other.noun is who.noun) and not (other.name and other.name is who.name):
+        if not (other.noun and other.noun is who.noun) and not (
+            other.name and other.name is who.name
+        ):
             return other
 
 
 def impersonal(rng: random.Random, topic: str) -> Derivation:
-    """It is important / possible / clear that ...; it is important to ..."""
-    which = rng.choice(("important", "possible", "clear", "important to"))
+    """It is important / possible / obvious that ...; it is important to ..."""
+    which = rng.choice(("important", "possible", "obvious", "important to"))
     predicate = Predicate(adjective(which.removesuffix(" to")))
     if which == "important to":
-        inner = bare(rng, topic, NP(pronoun=WE))
-        inner = _ownerless(rng, inner)
-        return Statement(Clause(NP(pronoun=IT), None, "P", predicate=predicate, sub=Sub("to", inner)))
+        inner = bare(rng, topic, NP(pronoun=IT))  # nobody in particular: sich, -se
+        return Statement(
+            Clause(NP(pronoun=IT), None, "P", predicate=predicate, sub=Sub("to", inner))
+        )
     if which == "important":
         who = NP(pronoun=WE) if rng.random() < 0.6 else common(rng, rng.choice(_people()), "p:def")
         inner = _tensed_same(bare(rng, topic, who), "P")
@@ -207,15 +222,6 @@ def impersonal(rng: random.Random, topic: str) -> Derivation:
         inner = clauses.sample(rng, topic, tenses="F", front_rate=0, time_rate=0.6)
         kind = "that subj" if which == "possible" else "that"
     return Statement(Clause(NP(pronoun=IT), None, "P", predicate=predicate, sub=Sub(kind, inner)))
-
-
-def _ownerless(rng: random.Random, item: Clause) -> Clause:
-    """No possessives in an infinitive whose subject is anyone."""
-    args = tuple(
-        (slot, common(rng, np.noun, "s:def") if np.noun and np.det == "poss" and "kin" not in np.noun.classes else np)
-        for slot, np in item.args
-    )
-    return Clause(item.subject, item.verb, item.tense, args, item.adverbials)
 
 
 @cache
@@ -249,7 +255,9 @@ def question(rng: random.Random, topic: str) -> Derivation:
         if word != "who" or not {"human", "who"}.isdisjoint(frame.subject):
             break
     who = NP(pronoun=WHO) if word == "who" else clauses.question_subject(rng, frame)
-    tense = clauses.pick_tense(rng, frame, "F" if word == "when?" else "SRF", who) or clauses.pick_tense(rng, frame, "SRF", who)
+    tense = clauses.pick_tense(
+        rng, frame, "F" if word == "when?" else "SRF", who
+    ) or clauses.pick_tense(rng, frame, "SRF", who)
     if not word and who.pronoun is YOU and rng.random() < 0.5:
         tense = rng.choice(("can", "could", "want", "must"))
     item = clauses.sample(rng, topic, who=who, verb=frame, tense=tense, front_rate=0, negative_rate=0,
@@ -267,9 +275,17 @@ def request(rng: random.Random, topic: str) -> Derivation:
         item = bare(rng, topic, NP(pronoun=YOU))
         frame = item.verb
         assert frame is not None
-        if frame.de_reflexive or frame.es_reflexive or any(slot.es == "IO" for slot, _ in item.args):
+        if (
+            frame.de_reflexive
+            or frame.es_reflexive
+            or any(slot.es == "IO" for slot, _ in item.args)
+        ):
             continue
-        if not {"human", "who"}.isdisjoint(frame.subject) and "M" in frame.tenses and frame.en not in clauses.STATIVE:
+        if (
+            not {"human", "who"}.isdisjoint(frame.subject)
+            and "M" in frame.tenses
+            and frame.en not in clauses.STATIVE
+        ):
             break
     if rng.random() < 0.4:
         item = _with_time(rng, item, "future")
@@ -285,7 +301,7 @@ def compound(rng: random.Random, topic: str) -> Derivation:
     who, _ = _followed(rng, topic, first)
     joiner = rng.choice(("and", "and", "but"))
     tense = rng.choice(("S", "S", "had to", "wanted") if past else ("F", "F", "must", "can"))
-    second = clauses.sample(rng, topic, tenses=tenses, who=who, tense=tense, time_rate=0.2, front_rate=0,
+    second = clauses.sample(rng, topic, tenses=tenses, who=who, tense=tense, time_rate=0, front_rate=0,
                             extra_rate=0.1, negative_rate=0.3 if joiner == "but" else 0)  # fmt: skip
     return Statement(first, joiner=joiner, second=second)
 
@@ -294,8 +310,12 @@ def unreal(rng: random.Random, topic: str) -> Derivation:
     """If we had more time, we would visit the museum."""
     main = clauses.sample(rng, topic, tenses="F", time_rate=0, negative_rate=0)
     main = _tensed(main, "would")
-    while main.subject.noun and main.subject.noun.classes.isdisjoint(("person", "kin", "org", "authority")):
-        main = _tensed(clauses.sample(rng, topic, tenses="F", time_rate=0, negative_rate=0), "would")
+    while main.subject.noun and main.subject.noun.classes.isdisjoint(
+        ("person", "kin", "org", "authority")
+    ):
+        main = _tensed(
+            clauses.sample(rng, topic, tenses="F", time_rate=0, negative_rate=0), "would"
+        )
     who, _ = _followed(rng, topic, main)
     things = (("more time", "mehr Zeit", "más tiempo"), ("more money", "mehr Geld", "más dinero"),
               ("more information", "mehr Informationen", "más información"),
@@ -329,11 +349,18 @@ def description(rng: random.Random, topic: str) -> Derivation:
             than = common(rng, rng.choice(shared), "s:def", plain=True)
             det = rng.choice(("s:def", "s:this"))
             predicate = Predicate(chosen, than, equal=rng.random() < 0.3)
-            return Statement(Clause(common(rng, first, det, plain=True), None, tense, predicate=predicate))
+            return Statement(
+                Clause(common(rng, first, det, plain=True), None, tense, predicate=predicate)
+            )
     if style < 0.6:
         return Statement(_state(rng))
     chosen = rng.choice(_compared())
-    who = common(rng, rng.choice(_describable(chosen)), rng.choice(("s:def", "s:this", "p:def", "p:this")), plain=True)
+    who = common(
+        rng,
+        rng.choice(_describable(chosen)),
+        rng.choice(("s:def", "s:this", "p:def", "p:this")),
+        plain=True,
+    )
     negative = rng.random() < 0.15
     if rng.random() < 0.35 and not who.plural:
         who = clauses.with_relative(rng, who)
@@ -369,7 +396,9 @@ def _state(rng: random.Random) -> Clause:
     tense = rng.choice(("P", "P", "S"))
     when: tuple[Adverbial, ...] = ()
     if rng.random() < 0.4:
-        forms = (("today", "heute", "hoy"),) if tense == "P" else (("yesterday", "gestern", "ayer"),)
+        forms = (
+            (("today", "heute", "hoy"),) if tense == "P" else (("yesterday", "gestern", "ayer"),)
+        )
         when = (adverbials.fixed("time", rng.choice(forms)),)
     return Clause(who, None, tense, adverbials=when, negative=rng.random() < 0.15,
                   predicate=Predicate(adjective(which)))  # fmt: skip
@@ -380,13 +409,17 @@ def relative(rng: random.Random, topic: str) -> Derivation:
     if rng.random() < 0.5:
         person = common(rng, rng.choice(_people()), "s:def", plain=True)
         who = clauses.person_relative(rng, person, topic)
-        item = clauses.sample(rng, topic, tenses="FM", who=who, front_rate=0, extra_rate=0.1, time_rate=0.4)
+        item = clauses.sample(
+            rng, topic, tenses="FM", who=who, front_rate=0, extra_rate=0.1, time_rate=0.4
+        )
         return Statement(item)
     item = clauses.passive(rng, topic, ("F", "must", "can", "R"))
     thing = item.subject
     if thing.noun is None:
         return Statement(item)
-    plain = clauses.with_relative(rng, common(rng, thing.noun, "s:def"))
+    plain = clauses.with_relative(
+        rng, common(rng, thing.noun, "s:def"), item.verb.en if item.verb else ""
+    )
     return Statement(Clause(plain, item.verb, item.tense, (), item.adverbials, passive=True))
 
 
@@ -409,6 +442,7 @@ _PATTERNS: tuple[tuple[Callable[[random.Random, str], Derivation], float], ...] 
     (existential, 3),
     (counted, 3),
     (costs, 3),
+    (superlative, 3),
 )
 _MAKERS = tuple(maker for maker, _ in _PATTERNS)
 _SHARES = tuple(share for _, share in _PATTERNS)
@@ -416,4 +450,18 @@ _SHARES = tuple(share for _, share in _PATTERNS)
 
 def derivation(rng: random.Random, topic: str) -> Derivation:
     """A random sentence of the topic."""
-    return rng.choices(_MAKERS, _SHARES)[0](rng, topic)
+    maker = rng.choices(_MAKERS, _SHARES)[0]
+    while True:
+        item = maker(rng, topic)
+        if not _repeats(item):
+            return item
+
+
+def _repeats(item: Derivation) -> bool:
+    """Whether two clauses of a statement use the same verb."""
+    if not isinstance(item, Statement) or item.clause.verb is None:
+        return False
+    first = item.clause
+    others = [item.second, item.leading.clause if item.leading else None, first.sub.clause if first.sub else None,
+              first.subject.relative.clause if first.subject.relative else None]  # fmt: skip
+    return any(other is not None and other.verb is first.verb for other in others)

@@ -33,6 +33,20 @@ _DETERMINERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _DEFAULT = ("s:def", "s:def", "s:def", "s:indef", "s:indef", "s:poss", "s:this", "p:def", "p:some",
             "p:number", "p:this")  # fmt: skip
 _UNOWNED = frozenset(("build", "near", "vehicle", "air", "door", "home"))
+_WHOLES = {
+    "price": ("ticket", "goods", "trip", "product"),
+    "budget": ("project", "org", "festival"),
+    "result": ("study", "project", "trial", "exam"),
+    "director": ("org", "hotel", "museum", "factory"),
+    "manager": ("shop", "bank", "hotel", "restaurant"),
+    "mayor": ("town",),
+    "door": ("home", "church"),
+    "goal": ("project", "course", "study"),
+    "rule": ("org", "library"),
+    "topic": ("event",),
+    "screen": ("computer", "phone", "camera"),
+    "engine": ("vehicle", "machine"),
+}
 _POSSESSORS: tuple[Pronoun, ...] = (I, WE, WE)
 
 
@@ -53,6 +67,8 @@ def _determiners(noun: Noun) -> tuple[str, ...]:
         choices = _DEFAULT
     if not noun.classes.isdisjoint(_UNOWNED):
         choices = tuple(choice for choice in choices if not choice.endswith("poss"))
+    if "person" in noun.classes and "own" not in noun.classes:
+        choices = tuple(choice for choice in choices if not choice.endswith("poss"))
     if "one" in noun.classes:
         choices = tuple(choice for choice in choices if choice.startswith("s:"))
     return choices
@@ -62,12 +78,18 @@ def _determiners(noun: Noun) -> tuple[str, ...]:
 def adjectives_of(noun: Noun) -> tuple[Adjective, ...]:
     """Adjectives that can stand before the noun."""
     return tuple(
-        item for item in adjectives() if not item.estar and not item.classes.isdisjoint(noun.classes)
+        item
+        for item in adjectives()
+        if not item.estar and not item.classes.isdisjoint(noun.classes)
     )
 
 
 def common(
-    rng: random.Random, noun: Noun, det: str = "", owner: Pronoun | Name | None = None, plain: bool = False
+    rng: random.Random,
+    noun: Noun,
+    det: str = "",
+    owner: Pronoun | Name | None = None,
+    plain: bool = False,
 ) -> NP:
     """A noun phrase around `noun`. `owner`: whose it is if the determiner is a possessive."""
     number, _, det = (det or rng.choice(_determiners(noun))).partition(":")
@@ -87,7 +109,17 @@ def common(
         number=rng.choice((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20)) if det == "number" else 0,
         adjective=adjective,
         owner=owner if det == "poss" else None,
+        of=_whole(rng, noun) if det == "def" and not plain and rng.random() < 0.3 else None,
     )
+
+
+def _whole(rng: random.Random, noun: Noun) -> NP | None:
+    """What the noun is a part or property of: the price of the ticket."""
+    for noun_class, wholes in _WHOLES.items():
+        if noun_class in noun.classes:
+            whole = rng.choice(_candidates(rng.choice(wholes)))
+            return None if whole is noun else NP(noun=whole, det="def")
+    return None
 
 
 def filler(
@@ -105,6 +137,8 @@ def filler(
         return NP(name=rng.choice(names(noun_class)))
     noun = rng.choice(_candidates(noun_class))
     determiner = "p:bare" if habit and _countable(noun) else ""
+    if habit and "food" in noun.classes:
+        determiner = "s:bare"
     return common(rng, noun, determiner, owner=_owner_for(rng, subject))
 
 
@@ -114,7 +148,9 @@ def _clashes(subject: NP, pronoun: Pronoun) -> bool:
 
 
 def _countable(noun: Noun) -> bool:
-    return noun.classes.isdisjoint(("person", "kin", "org", "authority", "drink", "meal", "figure", "secret"))
+    return noun.classes.isdisjoint(
+        ("person", "kin", "org", "authority", "drink", "meal", "figure", "secret")
+    )
 
 
 def _owner_for(rng: random.Random, subject: NP | None) -> Pronoun | Name | None:

@@ -65,12 +65,17 @@ class Statement:
         if self.opener and self.opener.es_comma:
             out.append(COMMA)
         if self.leading:
-            out += spanish.sub(self.leading, leading=True)
-        out += spanish.clause(self.clause)
+            out += spanish.sub(self.leading, self.clause.subject, leading=True)
+        before = self.leading.clause.subject if self.leading else None
+        out += spanish.clause(self.clause, context=before)
         if self.second:
             comma = [COMMA] if self.joiner == "but" else []
             joint = {"and": "y", "but": "pero"}[self.joiner]
-            out += [*comma, (joint, (self.joiner,)), *spanish.clause(self.second)]
+            out += [
+                *comma,
+                (joint, (self.joiner,)),
+                *spanish.clause(self.second, context=self.clause.subject),
+            ]
         return out
 
     final = "."
@@ -209,7 +214,9 @@ def target_words(
     return texts, tuple(needs)
 
 
-def finish(item: Derivation, topic: str, source: tuple[tuple[str, ...], dict[Mark, int]]) -> Sentence:
+def finish(
+    item: Derivation, topic: str, source: tuple[tuple[str, ...], dict[Mark, int]]
+) -> Sentence:
     """Both translations of a derivation whose English is done."""
     texts, last = source
     sides = {lang: target_words(item, lang, last, len(texts)) for lang in TARGET_LANGS}
@@ -233,6 +240,9 @@ def _merge(tokens: list[Token], final: str, lang: str) -> tuple[tuple[str, ...],
             texts[-1] = "al" if texts[-1] == "a" else "del"
             marks[-1] += owned
         else:
+            if lang == "es" and texts and texts[-1] == "y" and text[0] == "i":
+                texts[-1] = "e"  # e inscribí: never two i sounds
+                marks[-1] += owned
             texts.append(text)
             marks.append(list(owned))
     texts[-1] = texts[-1].rstrip(",") + final

@@ -16,6 +16,7 @@ from earvoice.data.synth.grammar.tree import (
     NP,
     Adverbial,
     Clause,
+    I,
     Mark,
     Pronoun,
     Sub,
@@ -63,11 +64,8 @@ def noun_phrase(np: NP, preposition: str = "", negative: bool = False) -> list[T
         texts.append(head)
     elif np.superlative:
         form = agree(adjective.es, noun.es_gender, np.plural)
-        texts += (
-            [head, "mejor" + ("es" if np.plural else "")]
-            if form[:4] == "buen"
-            else [head, "más", form]
-        )
+        best = "mejores" if np.plural else "mejor"
+        texts += [best, head] if adjective.es == "bueno" else [head, "más", form]
     elif adjective.before:
         texts += [_short(adjective.es, noun.es_gender, np.plural), head]
     else:
@@ -200,14 +198,28 @@ def _is_event(np: NP) -> bool:
     )
 
 
-def clause(item: Clause, mood: str = "ind", order: str = "plain") -> list[Token]:
-    """`mood`: "ind", "subj" or "inf" (no subject); `order` "question" puts the subject after."""
+def _needs_yo(item: Clause, mood: str, context: NP | None) -> bool:
+    """First and third person look alike in some forms: yo tells them apart after another subject."""
+    if item.subject.pronoun is not I or context is None or context.pronoun is I:
+        return False
+    return mood == "subj" or item.tense in ("should", "could", "wanted", "would", "had")
+
+
+def clause(
+    item: Clause, mood: str = "ind", order: str = "plain", context: NP | None = None
+) -> list[Token]:
+    """`mood`: "ind", "subj" or "inf" (no subject); `order` "question" puts the subject after.
+
+    `context`: the subject of the clause this one goes with.
+    """
     out = adverbial(item.front) if item.front else []
     if mood == "inf":
         assert item.verb is not None
         clitic, marks = _clitic(item)
         return [(item.verb.es + clitic, (item.main, *marks)), *after_verb(item)]
     subject = [] if item.gap == "subject" else noun_phrase(item.subject)
+    if _needs_yo(item, mood, context):
+        subject = words(["yo"], item.subject)
     group = verb_group(item, mood)
     if order == "question":
         cut = _question_cut(item, group)
@@ -228,20 +240,20 @@ def after_verb(item: Clause) -> list[Token]:
     """Complements, predicate, adverbials and the trailing clause."""
     out: list[Token] = []
     for index, (slot, np) in enumerate(item.args):
-        if item.gap == "object" and index == 0 or (np.pronoun and slot.es in ("", "IO")):
+        if (item.gap == "object" and index == 0) or (np.pronoun and slot.es in ("", "IO")):
             continue
         preposition = "a" if slot.es == "IO" or (not slot.es and np.is_human) else slot.es
         negated = item.negative and np.det == "indef"
         out += noun_phrase(np, preposition, negated)
     if item.predicate:
         out += _predicate(item)
-    if item.tense == "G":
-        out += words(["en", "este", "momento"], item.main)
     for kind in ("manner", "place", "time"):
         for extra in item.adverbials:
             if extra.kind == kind:
                 out += adverbial(extra)
-    return out + sub(item.sub) if item.sub else out
+    if item.tense == "G":
+        out += words(["en", "este", "momento"], item.main)
+    return out + sub(item.sub, item.subject) if item.sub else out
 
 
 def _predicate(item: Clause) -> list[Token]:
@@ -258,17 +270,18 @@ def _predicate(item: Clause) -> list[Token]:
     return words([*texts, "que"], *marks) + noun_phrase(predicate.than)
 
 
-def sub(item: Sub, leading: bool = False) -> list[Token]:
-    """A subordinate clause; infinitive where English has one."""
+def sub(item: Sub, context: NP, leading: bool = False) -> list[Token]:
+    """A subordinate clause; infinitive where English has one. `context`: the main subject."""
     inner = item.clause
     if item.kind in ("to", "in order to", "without"):
         lead = {"to": [], "in order to": ["para"], "without": ["sin"]}[item.kind]
         out = words(lead, item) + clause(inner, "inf")
     elif item.kind == "want":
-        out = words(["que"], item) + clause(inner, "subj")
+        out = words(["que"], item) + clause(inner, "subj", context=context)
     elif item.kind == "before" and inner.subject.pronoun and inner.gap == "same":
         out = words(["antes", "de"], item) + clause(inner, "inf")
     else:
         conjunction = CONJUNCTIONS[item.kind]
-        out = words(conjunction.es, item) + clause(inner, conjunction.mood)
+        order = "question" if item.kind in ("when?", "why") else "plain"
+        out = words(conjunction.es, item) + clause(inner, conjunction.mood, order, context)
     return [*out, COMMA] if leading else out

@@ -43,7 +43,7 @@ class Pronoun:
 
 I = Pronoun(
     "I", "me", "my", 0, ("ich", "mich", "mir", "mich"), "mein", 0, "", ("me", "me"), "me", "mi", 0
-)  # noqa: E741
+)
 WE = Pronoun(
     "we",
     "us",
@@ -108,8 +108,23 @@ SHE = Pronoun(
     "f",
 )
 
-IT = Pronoun("it", "it", "its", 1, ("es", "es", "ihm", "sich"), "sein", 1, "", ("lo", "le"), "se", "su", 1)
-WHO = Pronoun("who", "whom", "whose", 1, ("wer", "wen", "wem", "sich"), "sein", 1, "quién", ("lo", "le"), "se", "su", 1)
+IT = Pronoun(
+    "it", "it", "its", 1, ("es", "es", "ihm", "sich"), "sein", 1, "", ("lo", "le"), "se", "su", 1
+)
+WHO = Pronoun(
+    "who",
+    "whom",
+    "whose",
+    1,
+    ("wer", "wen", "wem", "sich"),
+    "sein",
+    1,
+    "quién",
+    ("lo", "le"),
+    "se",
+    "su",
+    1,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,61 @@
+# make demo    translate the bundled talk, live, with the bundled model (makes .venv on first use)
+# make test    the test suite without its slow tests
+# make check   lint, format, types, layers
+# make bench   speed and memory on this machine
+# make lock    write constraints.txt anew
+#
+# Without a GPU, let pip see a CPU build of torch first (by its environment variables for an extra
+# index or a wheel folder, or `make demo TORCH=path-to-wheel`); the CUDA build is several GB.
+
+PYTHON ?= python3
+TORCH  ?= torch==2.13.0
+EXTRAS ?= corpus,synth,track,hf,dev
+MODEL  ?= fasst-mini-en-de
+BIN    := .venv/bin
+PIP    := $(BIN)/python -m pip install -q -c constraints.txt
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check bench lock clean
+
+# torch goes in first and alone, so that a wrong build shows at once.
+.venv/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) "$(TORCH)"
+	$(PIP) -e .
+	touch $@
+
+.venv/.ready: .venv/.core
+	$(PIP) -e ".[$(EXTRAS)]"
+	touch $@
+
+demo: .venv/.core
+	$(BIN)/earvoice translate earvoice/assets/talk-en.wav --model $(MODEL) --clock wall
+
+test: .venv/.ready
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: .venv/.ready
+	$(BIN)/earvoice bench growth
+	$(BIN)/earvoice bench batch
+	$(BIN)/earvoice bench startup
+
+# The lock says torch==2.13.0 for every build of it, and holds no address.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install -q "$(TORCH)"
+	.venv-lock/bin/python -m pip install -q -e ".[$(EXTRAS)]"
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	! grep -nE '://|@' constraints.txt
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,122 @@
+"""`earvoice corpus`: make a synthetic corpus, look at a corpus, join its sentences.
+
+    earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train
+    earvoice corpus info corpora/train
+    earvoice corpus long corpora/train --max-s 30 --out corpora/train-long
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+
+_SPLITS = ("train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command and its three actions."""
+    parser = subparsers.add_parser(
+        "corpus", help="make or look at a corpus of talks with word times"
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    synth = actions.add_parser("synth", help="render a synthetic corpus")
+    synth.add_argument("--langs", default="en-de,en-es", help="directions, e.g. en-de,en-es")
+    synth.add_argument("--hours", type=float, required=True, help="hours of audio")
+    synth.add_argument("--seed", type=int, default=1, help="another seed, another corpus")
+    synth.add_argument("--split", choices=_SPLITS, default="train")
+    synth.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
+    synth.add_argument("--minutes-min", type=float, default=1.0, help="shortest talk")
+    synth.add_argument("--minutes-max", type=float, default=10.0, help="longest talk")
+    synth.add_argument(
+        "--engines", default="", help="synthesizers, e.g. espeak,flite (default: the installed)"
+    )
+    synth.add_argument("--flite-share", type=float, default=0.18, help="share of flite's talks")
+    synth.add_argument("--out", type=Path, required=True, help="folder; an unfinished one goes on")
+    info = actions.add_parser("info", help="hours, talks, sentences, voices of a corpus")
+    info.add_argument("corpus", type=Path)
+    info.add_argument("--json", action="store_true", help="as JSON")
+    long = actions.add_parser("long", help="join neighbouring sentences into spans (MuST-C-Long)")
+    long.add_argument("corpus", type=Path)
+    long.add_argument("--max-s", type=float, default=30.0, help="every span is shorter than this")
+    long.add_argument("--out", type=Path, required=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the chosen action; returns the exit code."""
+    return {"synth": _synth, "info": _info, "long": _long}[args.action](args)
+
+
+def target_languages(directions: str) -> tuple[str, ...]:
+    """`en-de,en-es` -> ("de", "es"). Raises `UsageError` for another source language."""
+    targets = []
+    for direction in directions.split(","):
+        source, _, target = direction.strip().partition("-")
+        if source != "en" or not target:
+            raise UsageError(f"--langs has {direction!r}; a direction is en-de or en-es")
+        targets.append(target)
+    return tuple(dict.fromkeys(targets))
+
+
+def _synth(args: argparse.Namespace) -> int:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from earvoice.data.synth.corpus import synthesise
+    from earvoice.data.synth.plan import CorpusSpec
+
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"--jobs is {args.jobs}, it must be at least 1")
+    spec = CorpusSpec(
+        split=args.split,
+        languages=target_languages(args.langs),
+        hours=args.hours,
+        seed=args.seed,
+        minutes=(args.minutes_min, args.minutes_max),
+        engines=tuple(engine for engine in args.engines.split(",") if engine),
+        flite_share=args.flite_share,
+    )
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("talks, {task.fields[hours]:.2f} h"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns) as progress:
+        task = progress.add_task(args.split, total=None, hours=0.0)
+        record = synthesise(
+            spec,
+            args.out,
+            args.jobs,
+            lambda done, talks, hours: progress.update(
+                task, completed=done, total=talks, hours=hours
+            ),
+        )
+    print(
+        f"{args.out}: {record['talks']} talks, {record['sentences']} sentences, "
+        f"{record['hours']:.2f} h, " + ", ".join(record["synthesizers"].values())
+    )
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from earvoice.data.manifest import load_talks
+    from earvoice.data.summary import summarise
+
+    summary = summarise(load_talks(args.corpus))
+    if args.json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        return 0
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {count}" for key, count in value.items())
+        print(f"{name.replace('_', ' '):24} {value}")
+    return 0
+
+
+def _long(args: argparse.Namespace) -> int:
+    from earvoice.data.long import lengthen_corpus
+
+    count, mean_s = lengthen_corpus(args.corpus, args.out, args.max_s)
+    print(f"{args.out}: {count} spans, {mean_s:.1f} s on average")
+    return 0

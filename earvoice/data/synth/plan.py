@@ -1,0 +1,146 @@
+"""Which talks a corpus has: a pure function of its arguments, so it can be resumed and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from earvoice.data.synth.engines import is_installed, usable_voices
+from earvoice.data.synth.render import RULES, Split, TalkSpec
+from earvoice.data.synth.voices import ACCENTS, Voice
+from earvoice.errors import UsageError
+from earvoice.units import Seconds
+
+LANGUAGES = ("de", "es")
+_LEAST_MINUTES = 0.05
+_PLANNING = 0xFFFF_FFFF
+"""The "talk index" of the random numbers that plan a corpus."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSpec:
+    """The arguments of a corpus.
+
+    `engines` limits the split's synthesizers; empty: all of them that are installed.
+    `flite_share` is the share of talks that flite speaks where espeak speaks the others.
+    """
+
+    split: Split
+    languages: tuple[str, ...]
+    hours: float
+    seed: int
+    minutes: tuple[float, float] = (1.0, 10.0)
+    engines: tuple[str, ...] = ()
+    flite_share: float = 0.18
+
+    def __post_init__(self) -> None:
+        if self.split not in RULES:
+            raise UsageError(f"split is {self.split!r}, it must be one of {', '.join(RULES)}")
+        wrong = [language for language in self.languages if language not in LANGUAGES]
+        if wrong or not self.languages:
+            raise UsageError(
+                f"target languages are {', '.join(self.languages) or 'none'}; "
+                f"the grammar has {', '.join(LANGUAGES)}"
+            )
+        if self.hours <= 0:
+            raise UsageError(f"hours is {self.hours}, it must be more than 0")
+        low, high = self.minutes
+        if not _LEAST_MINUTES <= low <= high:
+            raise UsageError(
+                f"minutes are {low} to {high}, they must be at least {_LEAST_MINUTES} and ordered"
+            )
+        if not 0.0 <= self.flite_share <= 1.0:
+            raise UsageError(f"flite_share is {self.flite_share}, it must be in 0 .. 1")
+        foreign = [engine for engine in self.engines if engine not in RULES[self.split].engines]
+        if foreign:
+            raise UsageError(
+                f"the split {self.split} is never spoken by {', '.join(foreign)}, "
+                f"only by {', '.join(RULES[self.split].engines)}"
+            )
+
+    def resolved_engines(self) -> tuple[str, ...]:
+        """The engines to use here. Raises `UsageError` if none of the split's is installed."""
+        allowed = RULES[self.split].engines
+        engines = self.engines or tuple(engine for engine in allowed if is_installed(engine))
+        if not engines:
+            raise UsageError(
+                f"the split {self.split} needs one of {', '.join(allowed)}, and none is installed"
+            )
+        return engines
+
+    def as_dict(self) -> dict[str, Any]:
+        """The arguments as JSON values."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+
+def plan_talks(spec: CorpusSpec) -> list[TalkSpec]:
+    """The talks, in order: durations log-uniform, voices dealt out evenly.
+
+    The last talk is shortened so that the hours come out, but not below the least duration.
+    """
+    rng = np.random.default_rng([spec.seed, list(RULES).index(spec.split), _PLANNING])
+    durations = _durations(spec, rng)
+    engines = spec.resolved_engines()
+    chosen = _voices(spec, engines, len(durations), rng)
+    return [
+        TalkSpec(spec.seed, index, spec.split, voice, duration_s, spec.languages)
+        for index, (voice, duration_s) in enumerate(zip(chosen, durations, strict=True))
+    ]
+
+
+def _durations(spec: CorpusSpec, rng: np.random.Generator) -> list[Seconds]:
+    low_s, high_s = (60.0 * minutes for minutes in spec.minutes)
+    left_s = spec.hours * 3600.0
+    durations: list[Seconds] = []
+    while left_s > 1e-6:
+        drawn_s = float(np.exp(rng.uniform(np.log(low_s), np.log(high_s))))
+        duration_s = max(min(drawn_s, left_s), low_s)
+        durations.append(duration_s)
+        left_s -= duration_s
+    return durations
+
+
+def _voices(
+    spec: CorpusSpec, engines: Sequence[str], count: int, rng: np.random.Generator
+) -> list[Voice]:
+    """One voice per talk. Every voice has spoken n times before any speaks n+1 times."""
+    rule = RULES[spec.split]
+    decks = {engine: _Deck(usable_voices(engine, rule.voices), rng) for engine in engines}
+    if any(not deck.cards for deck in decks.values()):
+        empty = ", ".join(engine for engine, deck in decks.items() if not deck.cards)
+        raise UsageError(f"{empty} has no voice for the split {spec.split} on this machine")
+    if "espeak" not in decks:
+        everything = _Deck([card for deck in decks.values() for card in deck.cards], rng)
+        return [everything.deal() for _ in range(count)]
+    others = [engine for engine in engines if engine != "espeak"]
+    chosen = []
+    for _ in range(count):
+        other = others and rng.random() < spec.flite_share
+        chosen.append(decks[others[0] if other else "espeak"].deal())
+    return chosen
+
+
+class _Deck:
+    """Voices dealt in random order, each round anew; espeak-ng variants with a drawn accent."""
+
+    def __init__(self, cards: Sequence[Voice], rng: np.random.Generator) -> None:
+        variants: dict[str, Voice] = {}
+        for voice in cards:
+            variants.setdefault(f"{voice.engine} {voice.name.rpartition('+')[2]}", voice)
+        self.cards = list(variants.values())
+        self._rng = rng
+        self._round: list[Voice] = []
+
+    def deal(self) -> Voice:
+        """The next voice."""
+        if not self._round:
+            self._round = [self.cards[int(n)] for n in self._rng.permutation(len(self.cards))]
+        voice = self._round.pop()
+        if voice.engine != "espeak":
+            return voice
+        accent = str(self._rng.choice(list(ACCENTS), p=list(ACCENTS.values())))
+        name = f"{accent}+{voice.name.rpartition('+')[2]}"
+        return Voice(voice.engine, name, voice.split, voice.sex)
