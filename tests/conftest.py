@@ -1,6 +1,9 @@
 """One thread a process: two workers with two threads each are slower than two with one."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -14,3 +17,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute or two of synthetic talks, rendered by espeak-ng."""
+    from earvoice.data.synth.corpus import synthesise
+    from earvoice.data.synth.plan import CorpusSpec
+
+    folder = tmp_path_factory.mktemp("corpus")
+    spec = CorpusSpec(
+        langs=("de", "es"), hours=0.05, seed=7, split="train", engines=("espeak",),
+        minutes_min=0.5, minutes_max=1.0,
+    )  # fmt: skip
+    synthesise(spec, folder, jobs=1)
+    return folder

@@ -1,8 +1,8 @@
 """`earvoice corpus`: make a synthetic corpus, look at a corpus, join its sentences.
 
-    earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train
-    earvoice corpus info corpora/train
-    earvoice corpus long corpora/train --max-s 30 --out corpora/train-long
+- `earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train`
+- `earvoice corpus info corpora/train`
+- `earvoice corpus long corpora/train --max-s 30 --out corpora/train-long`
 """
 
 from __future__ import annotations
@@ -108,9 +108,10 @@ def _info(args: argparse.Namespace) -> int:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
         return 0
     for name, value in summary.items():
+        shown = value
         if isinstance(value, dict):
-            value = ", ".join(f"{key} {count}" for key, count in value.items())
-        print(f"{name.replace('_', ' '):24} {value}")
+            shown = ", ".join(f"{key} {count}" for key, count in value.items())
+        print(f"{name.replace('_', ' '):24} {shown}")
     return 0
 
 

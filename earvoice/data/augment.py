@@ -91,8 +91,8 @@ def _filter(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     if generator.random() < 0.2:
         low, high = generator.uniform(100, 350), generator.uniform(3200, 7000)
         gain_db = gain_db - 24.0 * ((hz < low) | (hz > high))
-    filtered = np.fft.irfft(np.fft.rfft(audio) * 10 ** (gain_db / 20), len(audio))
-    return filtered.astype(np.float32)
+    gain = (10 ** (gain_db / 20)).astype(np.float32)
+    return np.fft.irfft(np.fft.rfft(audio) * gain, len(audio)).astype(np.float32)
 
 
 def _reverberate(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -102,6 +102,6 @@ def _reverberate(audio: np.ndarray, generator: np.random.Generator) -> np.ndarra
     tail = generator.standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
     tail *= generator.uniform(0.1, 0.5) / np.sqrt(np.sum(tail**2))
     tail[0] = 1.0
-    size = len(audio) + count
-    wet = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(tail, size), size)[: len(audio)]
-    return wet.astype(np.float32)
+    size = -(-(len(audio) + count) // 10240) * 10240  # small prime factors: a fast transform
+    spectrum = np.fft.rfft(audio, size) * np.fft.rfft(tail.astype(np.float32), size)
+    return np.fft.irfft(spectrum, size)[: len(audio)].astype(np.float32)

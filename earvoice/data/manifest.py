@@ -195,10 +195,12 @@ def _sentence_of(segment: Mapping[str, Any]) -> SpokenSentence:
 def cut_from_talk(talk: Talk, source: str) -> dict[str, Any]:
     """The MonoCut dictionary of a talk whose audio file is `source`, relative to the manifest.
 
-    Times are rounded to 0.1 ms. A span of a recording (`first_sample` > 0) names no more of the
-    recording than it needs: up to its own last sample.
+    Times are rounded to 0.1 ms. The recording is as long as the file of `talk.path`, which lhotse
+    insists on, or ends with the talk where there is no such file yet.
     """
     last = talk.first_sample + talk.samples
+    if talk.path is not None and talk.path.is_file():
+        last = (talk.path.stat().st_size - WAV_HEADER_BYTES) // 2
     return {
         "id": talk.id,
         "start": talk.first_sample / talk.sample_rate,

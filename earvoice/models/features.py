@@ -106,7 +106,7 @@ class LogMel(nn.Module):
     def _energies(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             frames = x.float().unfold(1, MEL_WINDOW_SAMPLES, MEL_HOP_SAMPLES) * self.window
-            power = torch.fft.rfft(frames, n=self.n_fft).abs().square()
+            power = torch.view_as_real(torch.fft.rfft(frames, n=self.n_fft)).square().sum(-1)
             energies = torch.log(power @ self.filters + 1e-6)
         return (energies + 4.0) / 4.0
 

@@ -99,7 +99,9 @@ class Tokenizer:
         file = Path(path)
         if file.is_dir():
             file = file / FILE_NAME
-        file.write_text(self._definition, encoding="utf-8")
+        partial = file.with_name(file.name + ".partial")
+        partial.write_text(self._definition, encoding="utf-8")
+        partial.replace(file)
         return file
 
     @classmethod

@@ -106,7 +106,8 @@ class EspeakSynthesizer:
             while end < len(phones) and (limit is None or phones[end].event < limit):
                 end += 1
             labels = [phone.label for phone in phones[at:end]]
-            inside = split_phones(labels, [self._citation(word, voice) for word in words[first:stop]])
+            citations = [self._citation(word, voice) for word in words[first:stop]]
+            inside = split_phones(labels, citations)
             owners.extend(first + owner for owner in inside)
             at = end
         return owners

@@ -96,8 +96,15 @@ class EspeakLibrary:
         return 0
 
     def seed(self, value: int) -> None:
-        """Seeds the C library's random numbers, which flutter and breath are made of."""
-        ctypes.CDLL(None).srand(ctypes.c_uint(value & 0xFFFFFFFF))
+        """Seeds the random numbers that flutter and breath are made of.
+
+        1.52 has a generator of its own, 1.51 uses the C library's.
+        """
+        bounded = value & 0x7FFFFFFF
+        if hasattr(self._library, "espeak_ng_SetRandSeed"):
+            self._library.espeak_ng_SetRandSeed(ctypes.c_long(bounded))
+        else:
+            ctypes.CDLL(None).srand(ctypes.c_uint(bounded))
 
     def set_voice(self, name: str) -> None:
         """Selects a voice such as `en-us+f3`."""

@@ -24,7 +24,7 @@ from earvoice.data.synth.word_split import split_phones
 from earvoice.errors import AudioError, UsageError
 
 _TIMEOUT_S = 60.0
-_MARKS = ".,;:?!\"()"
+_MARKS = '.,;:?!"()'
 
 
 class FliteSynthesizer:
@@ -72,19 +72,23 @@ class FliteSynthesizer:
 
     def _learn(self, words: Iterable[str], voice: str) -> None:
         """Asks for the citation forms not yet known, all in one call where that is unambiguous."""
-        new = sorted({_bare(word) for word in words} - {w for v, w in self._citations if v == voice})
+        known = {word for said_by, word in self._citations if said_by == voice}
+        new = sorted({_bare(word) for word in words} - known)
         self._citations.update({(voice, word): () for word in new if not word})
         new = [word for word in new if word]
         if not new:
             return
-        groups = _groups(self._run(voice, "-ps", "-t", " ".join(f"{w}." for w in new), "-o", "none"))
+        groups = self._pronounce(new, voice)
         if len(groups) != len(new):
-            groups = [
-                tuple(phone for group in _groups(self._run(voice, "-ps", "-t", f"{word}.", "-o", "none"))
-                      for phone in group)
-                for word in new
-            ]  # fmt: skip
+            # A word that flite reads as two: ask for each word alone.
+            alone = [self._pronounce([word], voice) for word in new]
+            groups = [tuple(phone for group in said for phone in group) for said in alone]
         self._citations.update({(voice, w): g for w, g in zip(new, groups, strict=True)})
+
+    def _pronounce(self, words: Sequence[str], voice: str) -> list[tuple[str, ...]]:
+        """The phones between pauses when each word is a sentence of its own."""
+        text = " ".join(f"{word}." for word in words)
+        return _groups(self._run(voice, "-ps", "-t", text, "-o", "none"))
 
     def _run(self, voice: str, *arguments: str) -> str:
         command = [self._program, "-voice", voice, *arguments]

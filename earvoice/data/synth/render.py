@@ -236,9 +236,7 @@ def _noise(
     return acoustics.noise(kind, length, rng)
 
 
-def _background(
-    spec: TalkSpec, talkers: Synthesizer, rng: np.random.Generator
-) -> list[Float32]:
+def _background(spec: TalkSpec, talkers: Synthesizer, rng: np.random.Generator) -> list[Float32]:
     """About 20 s each of a few talkers who say other sentences of the same split."""
     pool = voices("espeak", "train")
     source = random.Random(int(rng.integers(2**63)))

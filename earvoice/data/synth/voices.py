@@ -71,7 +71,7 @@ _FESTIVAL: dict[str, Sex] = {
     "don_diphone": "m",
 }
 
-# The number was picked once, so that nine voices of both sexes and both kinds of espeak-ng synthesis
+# The number was picked once, so that nine voices of both sexes and both of espeak-ng's methods
 # (formants, Klatt) are unseen. Changing it would move voices between splits.
 _RULE = "voices-969:"
 _UNSEEN, _DEV = 0.14, 0.20

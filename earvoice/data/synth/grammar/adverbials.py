@@ -120,20 +120,28 @@ def clock(rng: random.Random) -> tuple[str, str, str]:
     if style == 3:
         minutes = rng.choice((5, 10, 20))
         past = numbers.english(minutes)[0]
-        return (f"at {past} past {en}", f"um {numbers.german(minutes)} nach {de}",
-                f"{es} y {numbers.spanish(minutes)[0]}")  # fmt: skip
+        return (
+            f"at {past} past {en}",
+            f"um {numbers.german(minutes)} nach {de}",
+            f"{es} y {numbers.spanish(minutes)[0]}",
+        )
     return _part_of_day(rng)
 
 
 def _part_of_day(rng: random.Random) -> tuple[str, str, str]:
-    hours, en, de, es = rng.choice((
-        ((6, 7, 8, 9, 10, 11), "morning", "morgens", "mañana"),
-        ((1, 2, 3, 4, 5), "afternoon", "nachmittags", "tarde"),
-        ((8, 9, 10), "evening", "abends", "noche"),
-    ))  # fmt: skip
+    hours, en, de, es = rng.choice(
+        (
+            ((6, 7, 8, 9, 10, 11), "morning", "morgens", "mañana"),
+            ((1, 2, 3, 4, 5), "afternoon", "nachmittags", "tarde"),
+            ((8, 9, 10), "evening", "abends", "noche"),
+        )
+    )
     hour = rng.choice(hours)
-    return (f"at {numbers.english(hour)[0]} in the {en}", f"um {numbers.german(hour)} Uhr {de}",
-            f"{_spanish_hour(hour)} de la {es}")  # fmt: skip
+    return (
+        f"at {numbers.english(hour)[0]} in the {en}",
+        f"um {numbers.german(hour)} Uhr {de}",
+        f"{_spanish_hour(hour)} de la {es}",
+    )
 
 
 def _german_hour(hour: int) -> str:
@@ -149,15 +157,25 @@ def date(rng: random.Random) -> tuple[str, str, str]:
     month = rng.choice(MONTHS)
     day = rng.randint(1, 30 if month[0] != "February" else 28)
     es = "primero" if day == 1 else " ".join(numbers.spanish(day))
-    return (f"on the {numbers.english_ordinal(day)} of {month[0]}",
-            f"am {numbers.german_ordinal(day)} {month[1]}", f"el {es} de {month[2]}")  # fmt: skip
+    return (
+        f"on the {numbers.english_ordinal(day)} of {month[0]}",
+        f"am {numbers.german_ordinal(day)} {month[1]}",
+        f"el {es} de {month[2]}",
+    )
 
 
 def weekday(rng: random.Random) -> tuple[str, str, str]:
     """on Monday, or on Monday morning."""
     en, de, es = rng.choice(WEEKDAYS)
-    part = rng.choice(("", "", ("morning", "morgen", "mañana"), ("evening", "abend", "noche"),
-                       ("afternoon", "nachmittag", "tarde")))  # fmt: skip
+    part = rng.choice(
+        (
+            "",
+            "",
+            ("morning", "morgen", "mañana"),
+            ("evening", "abend", "noche"),
+            ("afternoon", "nachmittag", "tarde"),
+        )
+    )
     if not part:
         return f"on {en}", f"am {de}", f"el {es}"
     return f"on {en} {part[0]}", f"am {de}{part[1]}", f"el {es} por la {part[2]}"
@@ -252,11 +270,14 @@ def hours(rng: random.Random) -> Adverbial:
 def percent(rng: random.Random) -> Adverbial:
     """by twenty percent: um zwanzig Prozent, un veinte por ciento."""
     number = rng.randint(2, 60)
-    return fixed("manner", (
-        f"by {numbers.english(number)[0]} percent",
-        f"um {numbers.german(number)} Prozent",
-        f"un {' '.join(numbers.spanish(number))} por ciento",
-    ))  # fmt: skip
+    return fixed(
+        "manner",
+        (
+            f"by {numbers.english(number)[0]} percent",
+            f"um {numbers.german(number)} Prozent",
+            f"un {' '.join(numbers.spanish(number))} por ciento",
+        ),
+    )
 
 
 def city(rng: random.Random) -> Adverbial:
@@ -286,7 +307,13 @@ def other(rng: random.Random, kind: str) -> Adverbial:
         return fixed("manner", MANNERS[kind])
     if kind == "clock":
         return time(rng, "clock")
-    maker = {"city": city, "place": venue, "venue": venue, "comp": company, "span": span,
+    maker = {
+        "city": city,
+        "place": venue,
+        "venue": venue,
+        "comp": company,
+        "span": span,
         "hours": hours,
-             "percent": percent}.get(kind)  # fmt: skip
+        "percent": percent,
+    }.get(kind)
     return maker(rng) if maker else fixed("manner", rng.choice(RIDES))

@@ -8,7 +8,7 @@ from functools import cache
 from earvoice.data.synth.grammar import adverbials
 from earvoice.data.synth.grammar.phrases import filler, subject
 from earvoice.data.synth.grammar.tree import NP, YOU, Adverbial, Clause, I, Relative
-from earvoice.data.synth.grammar.words import Noun, Verb, verbs
+from earvoice.data.synth.grammar.words import Noun, Slot, Verb, verbs
 
 TOPICS = ("meetings", "travel", "technology", "city", "study", "business")
 STATIVE = frozenset(("need", "live", "understand", "remember"))
@@ -81,9 +81,7 @@ def time_kind(tense: str, verb: Verb | None) -> str:
     return "perfect" if tense == "R" else ""
 
 
-def arguments(
-    rng: random.Random, verb: Verb, who: NP, habit: bool
-) -> tuple[tuple[object, NP], ...]:
+def arguments(rng: random.Random, verb: Verb, who: NP, habit: bool) -> tuple[tuple[Slot, NP], ...]:
     """Fillers of the verb's complements."""
     return tuple(
         (slot, filler(rng, slot.classes, who, habit=habit and not slot.de and slot.es != "IO"))
@@ -138,7 +136,7 @@ def sample(
             front = when
         else:
             others = (*others, when)
-    return Clause(who, verb, tense, args, others, front, negative)  # type: ignore[arg-type]
+    return Clause(who, verb, tense, args, others, front, negative)
 
 
 def _deniable(np: NP) -> bool:
@@ -255,7 +253,7 @@ def with_relative(rng: random.Random, np: NP, other_than: str = "") -> NP:
     tense = rng.choice([item for item in "SR" if item in verb.tenses])
     args = arguments(rng, verb, who, habit=False)
     when = (adverbials.time(rng, time_kind(tense, verb)),) if rng.random() < 0.5 else ()
-    inner = Clause(who, verb, tense, args, when, gap="object")  # type: ignore[arg-type]
+    inner = Clause(who, verb, tense, args, when, gap="object")
     return NP(noun=noun, det="def", adjective=np.adjective, relative=Relative(inner, "object"))
 
 

@@ -27,15 +27,11 @@ CONJUNCTIONS = {
     "before": _conjunction("before", "bevor", "antes de que", "subj"),
     "so that": _conjunction("so that", "damit", "para que", "subj"),
     "as soon as": _conjunction("as soon as", "sobald", "en cuanto", "subj"),
-    "until": _conjunction("until", "bis", "hasta que", "subj"),
-    "while": _conjunction("while", "während", "mientras"),
     "that": _conjunction("that", "dass", "que"),
     "that subj": _conjunction("that", "dass", "que", "subj"),
     "whether": _conjunction("whether", "ob", "si"),
     "why": _conjunction("why", "warum", "por qué"),
-    "where": _conjunction("where", "wo", "dónde"),
     "when?": _conjunction("when", "wann", "cuándo"),
-    "how": _conjunction("how", "wie", "cómo"),
 }
 
 

@@ -206,7 +206,7 @@ def _predicate(item: Clause) -> list[Token]:
 def sub(item: Sub, leading: bool = False) -> list[Token]:
     """A subordinate clause or infinitive; `leading`: it opens the sentence."""
     inner = item.clause
-    if item.kind == "to" or item.kind == "in order to":
+    if item.kind in ("to", "in order to"):
         out = words(item.kind.split(), item) + clause(inner, "bare")
     elif item.kind == "without":
         assert inner.verb is not None

@@ -27,8 +27,15 @@ _GATHERINGS = ("meeting", "conference", "talk", "course", "lecture", "workshop",
 
 def _number(rng: random.Random) -> int:
     """2..9999, mostly small, never ending in 01 beyond a hundred (awkward in German)."""
-    number = rng.choice((rng.randint(2, 99), rng.randint(2, 99), rng.randint(2, 99) * 10, rng.randint(2, 9) * 1000,
-                         rng.randint(11, 99) * 100 if rng.random() < 0.3 else rng.randint(100, 999)))  # fmt: skip
+    number = rng.choice(
+        (
+            rng.randint(2, 99),
+            rng.randint(2, 99),
+            rng.randint(2, 99) * 10,
+            rng.randint(2, 9) * 1000,
+            rng.randint(11, 99) * 100 if rng.random() < 0.3 else rng.randint(100, 999),
+        )
+    )
     if number > 1000 and number % 1000:
         number -= number % 100
     return number if number < 100 or number % 100 != 1 else number + 1
@@ -125,8 +132,12 @@ def counted(rng: random.Random, topic: str) -> Derivation:
     style = rng.randrange(3)
     if style == 0:
         who = subject(rng, ("org",))
-        crew = NP(noun=noun(rng.choice(("engineer", "worker", "expert", "researcher", "lawyer"))), det="number",
-                  plural=True, number=_number(rng))  # fmt: skip
+        crew = NP(
+            noun=noun(rng.choice(("engineer", "worker", "expert", "researcher", "lawyer"))),
+            det="number",
+            plural=True,
+            number=_number(rng),
+        )
         return Template("{0:N}|has|{1}", "{0:N} 2:hat {1:A}", "{0} 2:tiene {1}", (who, crew))
     if style == 1:
         town = common(rng, rng.choice(nouns_of("town")), rng.choice(("s:def", "s:this")))
@@ -165,27 +176,53 @@ def _opening_templates(rng: random.Random) -> Template:
     style = rng.randrange(5)
     if style == 0:
         return Template(
-            "Today I would like to|talk about|{0}", "1:Heute möchte ich {0:A:über} 2:sprechen",
-            "1:Hoy me gustaría 2:hablar {0:sobre}", (about,))  # fmt: skip
+            "Today I would like to|talk about|{0}",
+            "1:Heute möchte ich {0:A:über} 2:sprechen",
+            "1:Hoy me gustaría 2:hablar {0:sobre}",
+            (about,),
+        )
     if style == 1:
         event = common(
             rng, noun(rng.choice(_GATHERINGS)), rng.choice(("s:def", "s:poss")), plain=True
         )
-        return Template("Welcome to|{0}|about|{1}", "1:Willkommen {0:D:zu} {1:A:über}",
-                        "1:Bienvenidos {0:a} {1:sobre}", (event, about))  # fmt: skip
+        return Template(
+            "Welcome to|{0}|about|{1}",
+            "1:Willkommen {0:D:zu} {1:A:über}",
+            "1:Bienvenidos {0:a} {1:sobre}",
+            (event, about),
+        )
     if style == 2:
         speaker = NP(name=rng.choice(names("name")))
         town = NP(name=rng.choice(names("city")))
-        return Template("Good morning, my name is|{0}|and I come from|{1}",
-                        "1:Guten Morgen, mein Name ist {0:N} 3:und ich komme {1:D:aus}",
-                        "1:Buenos días, me llamo {0} 3:y vengo {1:de}", (speaker, town))  # fmt: skip
+        return Template(
+            "Good morning, my name is|{0}|and I come from|{1}",
+            "1:Guten Morgen, mein Name ist {0:N} 3:und ich komme {1:D:aus}",
+            "1:Buenos días, me llamo {0} 3:y vengo {1:de}",
+            (speaker, town),
+        )
     if style == 3:
-        return Template("In this talk, we will|present|{0}", "1:In diesem Vortrag werden wir {0:A} 2:vorstellen",
-                        "1:En esta charla 2:presentaremos {0}", (about,))  # fmt: skip
+        return Template(
+            "In this talk, we will|present|{0}",
+            "1:In diesem Vortrag werden wir {0:A} 2:vorstellen",
+            "1:En esta charla 2:presentaremos {0}",
+            (about,),
+        )
     host = subject(rng, ("person", "org"))
-    return Template("Good evening, and welcome to|{0}", "1:Guten Abend und willkommen {0:D:bei}",
-                    "1:Buenas noches y bienvenidos {0:a}", (host,)) if host.noun and "org" in host.noun.classes \
-        else Template("Our topic today is|{0}", "1:Unser Thema heute ist {0:N}", "1:Nuestro tema de hoy es {0}", (about,))  # fmt: skip
+    return (
+        Template(
+            "Good evening, and welcome to|{0}",
+            "1:Guten Abend und willkommen {0:D:bei}",
+            "1:Buenas noches y bienvenidos {0:a}",
+            (host,),
+        )
+        if host.noun and "org" in host.noun.classes
+        else Template(
+            "Our topic today is|{0}",
+            "1:Unser Thema heute ist {0:N}",
+            "1:Nuestro tema de hoy es {0}",
+            (about,),
+        )
+    )
 
 
 def opening(rng: random.Random) -> Derivation:
@@ -198,15 +235,22 @@ def closing(rng: random.Random) -> Derivation:
     style = rng.randrange(3)
     about = topic_of(rng)
     if style == 0:
-        return Template("Thank you for your|questions|about|{0}", "1:Vielen Dank für Ihre 2:Fragen {0:D:zu}",
-                        "1:Gracias por sus 2:preguntas {0:sobre}", (about,))  # fmt: skip
+        return Template(
+            "Thank you for your|questions|about|{0}",
+            "1:Vielen Dank für Ihre 2:Fragen {0:D:zu}",
+            "1:Gracias por sus 2:preguntas {0:sobre}",
+            (about,),
+        )
     if style == 1:
         place = adverbials.city(rng)
         assert place.np is not None
         month = adverbials.month(rng)
-        return Template(f"We look forward to seeing you|in|{{0}}|{month[0]}",
-                        f"1:Wir freuen uns darauf, Sie 4:{month[1]} {{0:D:in}} 1:zu sehen",
-                        f"1:Esperamos verles {{0:en}} 4:{month[2]}", (place.np,))  # fmt: skip
+        return Template(
+            f"We look forward to seeing you|in|{{0}}|{month[0]}",
+            f"1:Wir freuen uns darauf, Sie 4:{month[1]} {{0:D:in}} 1:zu sehen",
+            f"1:Esperamos verles {{0:en}} 4:{month[2]}",
+            (place.np,),
+        )
     return Template(
         "That was everything about|{0}",
         "1:Das war alles {0:D:zu}",

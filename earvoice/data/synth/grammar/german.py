@@ -227,8 +227,16 @@ def _middle(item: Clause, subject: list[Token]) -> list[Token]:
     out = subject + pronouns if item.subject.pronoun else pronouns + subject
     objects = dative + accusative
     if item.negative and not _negates_noun(item):
-        return (out + objects + by_kind["time"] + words(["nicht"], item.negation)
-                + by_kind["manner"] + by_kind["place"] + prepositional + _predicate(item))  # fmt: skip
+        return (
+            out
+            + objects
+            + by_kind["time"]
+            + words(["nicht"], item.negation)
+            + by_kind["manner"]
+            + by_kind["place"]
+            + prepositional
+            + _predicate(item)
+        )
     around = by_kind["manner"] + by_kind["place"]
     if _is_indefinite(item):  # what is new stands late: in Berlin einen Vertrag unterschreiben
         return out + by_kind["time"] + dative + around + accusative + prepositional
@@ -236,12 +244,14 @@ def _middle(item: Clause, subject: list[Token]) -> list[Token]:
 
 
 def _is_indefinite(item: Clause) -> bool:
-    """Whether the accusative object is new to the listener (or a language, which has no article)."""
+    """Whether the accusative object is new to the listener, or a language (no article)."""
     return any(
-        slot.de == "" and slot.de_case == "A" and not np.pronoun
+        slot.de == ""
+        and slot.de_case == "A"
+        and not np.pronoun
         and (np.det in _INDEFINITE if np.noun else bool(np.name and np.name.kind == "language"))
         for slot, np in item.args
-    )  # fmt: skip
+    )
 
 
 def _negates_noun(item: Clause) -> bool:

@@ -81,12 +81,21 @@ def contract(preposition: str, article: str) -> tuple[str, ...]:
     return (joined,) if joined else (preposition, article)
 
 
-SEIN = {"present": ("bin", "ist", "sind", "sind"), "past": ("war", "war", "waren", "waren"),
-        "would": ("wäre", "wäre", "wären", "wären")}  # fmt: skip
-HABEN = {"present": ("habe", "hat", "haben", "haben"), "past": ("hatte", "hatte", "hatten", "hatten"),
-         "would": ("hätte", "hätte", "hätten", "hätten")}  # fmt: skip
-WERDEN = {"present": ("werde", "wird", "werden", "werden"), "past": ("wurde", "wurde", "wurden", "wurden"),
-          "would": ("würde", "würde", "würden", "würden")}  # fmt: skip
+SEIN = {
+    "present": ("bin", "ist", "sind", "sind"),
+    "past": ("war", "war", "waren", "waren"),
+    "would": ("wäre", "wäre", "wären", "wären"),
+}
+HABEN = {
+    "present": ("habe", "hat", "haben", "haben"),
+    "past": ("hatte", "hatte", "hatten", "hatten"),
+    "would": ("hätte", "hätte", "hätten", "hätten"),
+}
+WERDEN = {
+    "present": ("werde", "wird", "werden", "werden"),
+    "past": ("wurde", "wurde", "wurden", "wurden"),
+    "would": ("würde", "würde", "würden", "würden"),
+}
 MODALS = {
     "can": ("kann", "kann", "können", "können"),
     "must": ("muss", "muss", "müssen", "müssen"),

@@ -101,7 +101,7 @@ def german_ordinal(number: int) -> str:
 
 
 def english_year(year: int) -> list[str]:
-    """1910..1999 -> nineteen ninety-eight; 2000..2009 -> two thousand and five; 2010.. -> twenty ten."""
+    """1998 -> nineteen ninety-eight; 2005 -> two thousand and five; 2014 -> twenty fourteen."""
     if 2000 <= year < 2010:
         return ["two", "thousand", *(["and", _EN[year - 2000]] if year > 2000 else [])]
     head, rest = divmod(year, 100)

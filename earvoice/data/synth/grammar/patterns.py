@@ -8,6 +8,7 @@ from functools import cache
 
 from earvoice.data.synth.grammar import adverbials, clauses
 from earvoice.data.synth.grammar.connectives import OPENERS
+from earvoice.data.synth.grammar.descriptions import description
 from earvoice.data.synth.grammar.formulas import costs, counted, existential, superlative
 from earvoice.data.synth.grammar.phrases import common, subject
 from earvoice.data.synth.grammar.sentence import Derivation, Question, Request, Statement
@@ -26,7 +27,13 @@ from earvoice.data.synth.grammar.tree import (
     Predicate,
     Sub,
 )
-from earvoice.data.synth.grammar.words import Adjective, Noun, adjective, adjectives, nouns, verb
+from earvoice.data.synth.grammar.words import (
+    Noun,
+    Slot,
+    adjective,
+    nouns,
+    verb,
+)
 
 PAST_TENSES = "SR"
 FUTURE_TENSES = "FM"
@@ -57,11 +64,10 @@ def _followed(rng: random.Random, topic: str, main: Clause) -> tuple[NP, str]:
             return NP(pronoun=who.pronoun), "same"
     while True:
         other = subject(rng, ("who", "human"))
-        if other.pronoun is not THEY and (
-            other.pronoun is None or other.pronoun is not who.pronoun
-        ):
-            if other.noun is None or other.noun is not who.noun:
-                return other, ""
+        same_pronoun = other.pronoun is not None and other.pronoun is who.pronoun
+        same_noun = other.noun is not None and other.noun is who.noun
+        if other.pronoun is not THEY and not same_pronoun and not same_noun:
+            return other, ""
 
 
 def because(rng: random.Random, topic: str) -> Derivation:
@@ -73,8 +79,16 @@ def because(rng: random.Random, topic: str) -> Derivation:
     who, _ = _followed(rng, topic, main)
     tense = rng.choice(("S", "S", "had to", "wanted") if past else ("F", "must", "want", "can"))
     allowed = "S" if past else "F"
-    inner = clauses.sample(rng, topic, tenses=allowed, who=who, tense=tense, time_rate=0.25,
-                           front_rate=0, extra_rate=0.1)  # fmt: skip
+    inner = clauses.sample(
+        rng,
+        topic,
+        tenses=allowed,
+        who=who,
+        tense=tense,
+        time_rate=0.25,
+        front_rate=0,
+        extra_rate=0.1,
+    )
     sub = Sub(kind, inner)
     if kind == "although" and main.front is None and rng.random() < 0.5:
         return Statement(main, leading=sub)
@@ -82,8 +96,18 @@ def because(rng: random.Random, topic: str) -> Derivation:
 
 
 def _with_sub(main: Clause, sub: Sub) -> Clause:
-    return Clause(main.subject, main.verb, main.tense, main.args, main.adverbials, main.front,
-                  main.negative, main.passive, main.predicate, sub)  # fmt: skip
+    return Clause(
+        main.subject,
+        main.verb,
+        main.tense,
+        main.args,
+        main.adverbials,
+        main.front,
+        main.negative,
+        main.passive,
+        main.predicate,
+        sub,
+    )
 
 
 def temporal(rng: random.Random, topic: str) -> Derivation:
@@ -93,8 +117,17 @@ def temporal(rng: random.Random, topic: str) -> Derivation:
     if rng.random() < 0.4:
         main = _tensed(main, rng.choice(("must", "can", "should")))
     who, same = _followed(rng, topic, main)
-    inner = clauses.sample(rng, topic, tenses="F", who=who, tense="P", time_rate=0, front_rate=0,
-                           negative_rate=0.05 if kind == "if" else 0, extra_rate=0.1)  # fmt: skip
+    inner = clauses.sample(
+        rng,
+        topic,
+        tenses="F",
+        who=who,
+        tense="P",
+        time_rate=0,
+        front_rate=0,
+        negative_rate=0.05 if kind == "if" else 0,
+        extra_rate=0.1,
+    )
     inner = _ahead(rng, inner, same if kind == "before" else "", kind)
     if rng.random() < 0.5:
         return Statement(main, leading=Sub(kind, inner))
@@ -117,7 +150,7 @@ def _ahead(rng: random.Random, item: Clause, gap: str, kind: str) -> Clause:
     )
 
 
-def _no_bare(rng: random.Random, item: Clause) -> tuple:  # type: ignore[type-arg]
+def _no_bare(rng: random.Random, item: Clause) -> tuple[tuple[Slot, NP], ...]:
     return tuple(
         (slot, common(rng, np.noun, "s:def") if np.det == "bare" and np.plural and np.noun else np)
         for slot, np in item.args
@@ -133,8 +166,17 @@ def purpose(rng: random.Random, topic: str) -> Derivation:
     ahead = main.tense not in ("S", "R", "had to", "wanted")
     if ahead and rng.random() < 0.4:
         who, _ = _followed(rng, topic, main)
-        inner = clauses.sample(rng, topic, tenses="F", who=who, tense="can", time_rate=0, front_rate=0,
-                               negative_rate=0, extra_rate=0.2)  # fmt: skip
+        inner = clauses.sample(
+            rng,
+            topic,
+            tenses="F",
+            who=who,
+            tense="can",
+            time_rate=0,
+            front_rate=0,
+            negative_rate=0,
+            extra_rate=0.2,
+        )
         return Statement(_with_sub(main, Sub("so that", inner)))
     inner = bare(rng, topic, main.subject)
     kind = "in order to" if rng.random() < 0.8 else "without"
@@ -144,8 +186,17 @@ def purpose(rng: random.Random, topic: str) -> Derivation:
 def bare(rng: random.Random, topic: str, who: NP, tense: str = "F") -> Clause:
     """A clause for an infinitive: its subject is understood."""
     while True:
-        inner = clauses.sample(rng, topic, tenses="F", who=who, tense=tense, time_rate=0, front_rate=0,
-                               negative_rate=0, extra_rate=0.15)  # fmt: skip
+        inner = clauses.sample(
+            rng,
+            topic,
+            tenses="F",
+            who=who,
+            tense=tense,
+            time_rate=0,
+            front_rate=0,
+            negative_rate=0,
+            extra_rate=0.15,
+        )
         if inner.verb is not None and inner.verb.en not in ("remember", "need"):
             return inner
 
@@ -230,14 +281,27 @@ def _people() -> tuple[Noun, ...]:
 
 
 def indirect(rng: random.Random, topic: str) -> Derivation:
-    """I do not know whether ...; can you tell us when ...?"""
+    """A question inside a sentence: I do not know whether ...; can you tell us when ..."""
     word = rng.choice(("whether", "why", "when?", "whether"))
     tenses = {"whether": "SRFM", "why": "SRF", "when?": "F"}[word]
-    asked = clauses.sample(rng, topic, tenses=tenses, who=None, front_rate=0, time_rate=0.0 if word == "when?" else 0.4,
-                           negative_rate=0.1 if word == "why" else 0, extra_rate=0.2)  # fmt: skip
+    asked = clauses.sample(
+        rng,
+        topic,
+        tenses=tenses,
+        who=None,
+        front_rate=0,
+        time_rate=0.0 if word == "when?" else 0.4,
+        negative_rate=0.1 if word == "why" else 0,
+        extra_rate=0.2,
+    )
     if word == "when?":
-        asked = Clause(asked.subject, asked.verb, asked.tense, asked.args,
-                       tuple(extra for extra in asked.adverbials if extra.kind != "time"))  # fmt: skip
+        asked = Clause(
+            asked.subject,
+            asked.verb,
+            asked.tense,
+            asked.args,
+            tuple(extra for extra in asked.adverbials if extra.kind != "time"),
+        )
     sub = Sub(word, asked)
     if asked.subject.pronoun not in (I, WE) and rng.random() < 0.5:
         tell = verb("tell")
@@ -260,8 +324,17 @@ def question(rng: random.Random, topic: str) -> Derivation:
     ) or clauses.pick_tense(rng, frame, "SRF", who)
     if not word and who.pronoun is YOU and rng.random() < 0.5:
         tense = rng.choice(("can", "could", "want", "must"))
-    item = clauses.sample(rng, topic, who=who, verb=frame, tense=tense, front_rate=0, negative_rate=0,
-                          time_rate=0.0 if word == "when?" else 0.5, extra_rate=0.2)  # fmt: skip
+    item = clauses.sample(
+        rng,
+        topic,
+        who=who,
+        verb=frame,
+        tense=tense,
+        front_rate=0,
+        negative_rate=0,
+        time_rate=0.0 if word == "when?" else 0.5,
+        extra_rate=0.2,
+    )
     kept = item.adverbials
     if word == "when?":
         kept = tuple(extra for extra in kept if extra.kind != "time")
@@ -301,8 +374,17 @@ def compound(rng: random.Random, topic: str) -> Derivation:
     who, _ = _followed(rng, topic, first)
     joiner = rng.choice(("and", "and", "but"))
     tense = rng.choice(("S", "S", "had to", "wanted") if past else ("F", "F", "must", "can"))
-    second = clauses.sample(rng, topic, tenses=tenses, who=who, tense=tense, time_rate=0, front_rate=0,
-                            extra_rate=0.1, negative_rate=0.3 if joiner == "but" else 0)  # fmt: skip
+    second = clauses.sample(
+        rng,
+        topic,
+        tenses=tenses,
+        who=who,
+        tense=tense,
+        time_rate=0,
+        front_rate=0,
+        extra_rate=0.1,
+        negative_rate=0.3 if joiner == "but" else 0,
+    )
     return Statement(first, joiner=joiner, second=second)
 
 
@@ -317,91 +399,15 @@ def unreal(rng: random.Random, topic: str) -> Derivation:
             clauses.sample(rng, topic, tenses="F", time_rate=0, negative_rate=0), "would"
         )
     who, _ = _followed(rng, topic, main)
-    things = (("more time", "mehr Zeit", "más tiempo"), ("more money", "mehr Geld", "más dinero"),
-              ("more information", "mehr Informationen", "más información"),
-              ("more experience", "mehr Erfahrung", "más experiencia"))  # fmt: skip
+    things = (
+        ("more time", "mehr Zeit", "más tiempo"),
+        ("more money", "mehr Geld", "más dinero"),
+        ("more information", "mehr Informationen", "más información"),
+        ("more experience", "mehr Erfahrung", "más experiencia"),
+    )
     have: Adverbial = adverbials.fixed("manner", rng.choice(things))
     inner = Clause(who, verb("have"), "had", adverbials=(have,))
     return Statement(main, leading=Sub("if", inner))
-
-
-@cache
-def _compared() -> tuple[Adjective, ...]:
-    return tuple(item for item in adjectives() if item.en_comparative and _describable(item))
-
-
-@cache
-def _describable(item: Adjective) -> tuple[Noun, ...]:
-    return tuple(found for found in nouns() if not item.classes.isdisjoint(found.classes)
-                 and found.classes.isdisjoint(("person", "drink", "meal")))  # fmt: skip
-
-
-def description(rng: random.Random, topic: str) -> Derivation:
-    """The hotel is expensive; the train is faster than the bus; the report is not ready."""
-    tense = rng.choice(("P", "P", "S", "F"))
-    style = rng.random()
-    if style < 0.35:
-        chosen = rng.choice(_compared())
-        pool = _describable(chosen)
-        first = rng.choice(pool)
-        shared = [item for item in pool if item is not first and _alike(item, first, chosen)]
-        if shared:
-            than = common(rng, rng.choice(shared), "s:def", plain=True)
-            det = rng.choice(("s:def", "s:this"))
-            predicate = Predicate(chosen, than, equal=rng.random() < 0.3)
-            return Statement(
-                Clause(common(rng, first, det, plain=True), None, tense, predicate=predicate)
-            )
-    if style < 0.6:
-        return Statement(_state(rng))
-    chosen = rng.choice(_compared())
-    who = common(
-        rng,
-        rng.choice(_describable(chosen)),
-        rng.choice(("s:def", "s:this", "p:def", "p:this")),
-        plain=True,
-    )
-    negative = rng.random() < 0.15
-    if rng.random() < 0.35 and not who.plural:
-        who = clauses.with_relative(rng, who)
-    return Statement(Clause(who, None, tense, negative=negative, predicate=Predicate(chosen)))
-
-
-def _alike(item: Noun, first: Noun, chosen: Adjective) -> bool:
-    return bool(item.classes & first.classes & chosen.classes)
-
-
-_STATES = {
-    "ready": ("doc", "meal", "presentation", "device", "soft", "food"),
-    "empty": ("room", "suitcase", "bag", "station", "theater", "restaurant", "library", "battery"),
-    "broken": ("device", "car", "umbrella", "window", "door", "chair"),
-    "closed": ("opens",),
-    "open": ("opens",),
-    "tired": ("human",),
-    "sick": ("human",),
-    "busy": ("human",),
-    "satisfied": ("human", "customer", "guest"),
-}
-
-
-def _state(rng: random.Random) -> Clause:
-    """A passing state, with estar in Spanish."""
-    which = rng.choice(tuple(_STATES))
-    classes = _STATES[which]
-    if classes[0] == "human":
-        who = subject(rng, ("name", "person", "kin"))
-    else:
-        noun_class = rng.choice(classes)
-        who = subject(rng, (noun_class,))
-    tense = rng.choice(("P", "P", "S"))
-    when: tuple[Adverbial, ...] = ()
-    if rng.random() < 0.4:
-        forms = (
-            (("today", "heute", "hoy"),) if tense == "P" else (("yesterday", "gestern", "ayer"),)
-        )
-        when = (adverbials.fixed("time", rng.choice(forms)),)
-    return Clause(who, None, tense, adverbials=when, negative=rng.random() < 0.15,
-                  predicate=Predicate(adjective(which)))  # fmt: skip
 
 
 def relative(rng: random.Random, topic: str) -> Derivation:
@@ -462,6 +468,10 @@ def _repeats(item: Derivation) -> bool:
     if not isinstance(item, Statement) or item.clause.verb is None:
         return False
     first = item.clause
-    others = [item.second, item.leading.clause if item.leading else None, first.sub.clause if first.sub else None,
-              first.subject.relative.clause if first.subject.relative else None]  # fmt: skip
+    others = [
+        item.second,
+        item.leading.clause if item.leading else None,
+        first.sub.clause if first.sub else None,
+        first.subject.relative.clause if first.subject.relative else None,
+    ]
     return any(other is not None and other.verb is first.verb for other in others)

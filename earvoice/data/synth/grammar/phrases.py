@@ -30,8 +30,19 @@ _DETERMINERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("place", ("s:def", "s:def", "s:this", "p:number")),
     ("result", ("p:def", "p:def", "p:poss", "p:this")),
 )
-_DEFAULT = ("s:def", "s:def", "s:def", "s:indef", "s:indef", "s:poss", "s:this", "p:def", "p:some",
-            "p:number", "p:this")  # fmt: skip
+_DEFAULT = (
+    "s:def",
+    "s:def",
+    "s:def",
+    "s:indef",
+    "s:indef",
+    "s:poss",
+    "s:this",
+    "p:def",
+    "p:some",
+    "p:number",
+    "p:this",
+)
 _UNOWNED = frozenset(("build", "near", "vehicle", "air", "door", "home"))
 _WHOLES = {
     "price": ("ticket", "goods", "trip", "product"),
@@ -60,11 +71,7 @@ def _candidates(noun_class: str) -> tuple[Noun, ...]:
 
 @cache
 def _determiners(noun: Noun) -> tuple[str, ...]:
-    for noun_class, choices in _DETERMINERS:
-        if noun_class in noun.classes:
-            break
-    else:
-        choices = _DEFAULT
+    choices = next((found for item, found in _DETERMINERS if item in noun.classes), _DEFAULT)
     if not noun.classes.isdisjoint(_UNOWNED):
         choices = tuple(choice for choice in choices if not choice.endswith("poss"))
     if "person" in noun.classes and "own" not in noun.classes:

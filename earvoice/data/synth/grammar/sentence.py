@@ -40,6 +40,7 @@ class Statement:
     second: Clause | None = None
 
     def english(self) -> list[Token]:
+        """English words with their marks, before punctuation is attached."""
         out = words(self.opener.en, self.opener) if self.opener else []
         if self.leading:
             out += english.sub(self.leading, leading=True)
@@ -49,6 +50,7 @@ class Statement:
         return out
 
     def german(self) -> list[Token]:
+        """German words with their marks."""
         if self.leading:
             out = german.sub(self.leading, leading=True) + german.clause(self.clause, "first")
         else:
@@ -61,6 +63,7 @@ class Statement:
         return out
 
     def spanish(self) -> list[Token]:
+        """Spanish words with their marks."""
         out = words(self.opener.es, self.opener) if self.opener else []
         if self.opener and self.opener.es_comma:
             out.append(COMMA)
@@ -83,18 +86,20 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A question: `word` is "" (yes/no), "why", "when?", "where" or "who" (the subject)."""
+    """A question: `word` is "" (yes/no), "why", "when?" or "who" (the subject)."""
 
     clause: Clause
     word: str = ""
 
     def english(self) -> list[Token]:
+        """English words with their marks, before punctuation is attached."""
         if self.word == "who":
             return english.clause(self.clause)
         lead = words(CONJUNCTIONS[self.word].en, self) if self.word else []
         return lead + english.clause(self.clause, "question")
 
     def german(self) -> list[Token]:
+        """German words with their marks."""
         if self.word == "who":
             return german.clause(self.clause)
         if not self.word:
@@ -102,6 +107,7 @@ class Question:
         return german.clause(self.clause, "second", words(CONJUNCTIONS[self.word].de, self))
 
     def spanish(self) -> list[Token]:
+        """Spanish words with their marks."""
         if self.word == "who":
             return spanish.clause(self.clause)
         lead = words(CONJUNCTIONS[self.word].es, self) if self.word else []
@@ -117,12 +123,15 @@ class Request:
     clause: Clause
 
     def english(self) -> list[Token]:
+        """English words with their marks, before punctuation is attached."""
         return [("Please", (self,)), *english.clause(self.clause, "bare")]
 
     def german(self) -> list[Token]:
+        """German words with their marks."""
         return german.clause(self.clause, "second", words(["Bitte"], self))
 
     def spanish(self) -> list[Token]:
+        """Spanish words with their marks."""
         group = spanish.verb_group(self.clause, "subj")
         return [*words(["Por", "favor"], self), COMMA, *group, *spanish.after_verb(self.clause)]
 
@@ -131,9 +140,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A formula with slots. English is cut by "|" into parts 1, 2, ...; target words name the
-    part they wait for ("2:möchte ich"). Slots: {0} in English, {0:A:über} (case, preposition)
-    in German, {0:sobre} in Spanish.
+    """A formula with slots.
+
+    English is cut by "|" into parts 1, 2, ...; target words name the part they wait for
+    ("2:möchte ich"). Slots: {0} in English, {0:A:über} (case, preposition) in German,
+    {0:sobre} in Spanish.
     """
 
     en: str
@@ -143,6 +154,7 @@ class Template:
     final: str = "."
 
     def english(self) -> list[Token]:
+        """English words with their marks, before punctuation is attached."""
         out: list[Token] = []
         for part, text in enumerate(self.en.split("|"), 1):
             for word in text.split():
@@ -153,20 +165,22 @@ class Template:
         return out
 
     def german(self) -> list[Token]:
+        """German words with their marks."""
         return self._target("de", self.de)
 
     def spanish(self) -> list[Token]:
+        """Spanish words with their marks."""
         return self._target("es", self.es)
 
     def _target(self, lang: str, text: str) -> list[Token]:
         out: list[Token] = []
         part = "1"
-        for word in text.split():
-            if word[0] == "{":
-                out += self._slot(lang, word)
+        for piece in text.split():
+            if piece[0] == "{":
+                out += self._slot(lang, piece)
                 continue
-            if ":" in word:
-                part, word = word.split(":")
+            number, _, word = piece.rpartition(":")
+            part = number or part
             out.append((word, (part,)))
         return out
 

@@ -131,8 +131,10 @@ def verb_group(item: Clause, mood: str) -> list[Token]:
     clitic, clitic_marks = _clitic(item)
     before = [(clitic, (*clitic_marks, item.main))] if clitic else []
     if tense == "would like":
-        return [*words([item.subject.pronoun.es_object[1], "gustaría"], *both),  # type: ignore[union-attr]
-                (verb.es + clitic, (item.main, *clitic_marks))]  # fmt: skip
+        return [
+            *words([item.subject.pronoun.es_object[1], "gustaría"], *both),  # type: ignore[union-attr]
+            (verb.es + clitic, (item.main, *clitic_marks)),
+        ]
     if tense in _MODALS:
         infinitive, form, joint = _MODALS[tense]
         form = "subjunctive" if mood == "subj" else form
@@ -199,7 +201,7 @@ def _is_event(np: NP) -> bool:
 
 
 def _needs_yo(item: Clause, mood: str, context: NP | None) -> bool:
-    """First and third person look alike in some forms: yo tells them apart after another subject."""
+    """Whether yo must tell first and third person apart: same form, another subject before."""
     if item.subject.pronoun is not I or context is None or context.pronoun is I:
         return False
     return mood == "subj" or item.tense in ("should", "could", "wanted", "would", "had")

@@ -179,7 +179,7 @@ def gerund(verb: Verb) -> str:
 def agree(adjective: str, gender: str, plural: bool) -> str:
     """Adjective or participle in a gender and number."""
     form = adjective
-    if form == "alemán" or form == "francés" or form == "español":
+    if form in ("alemán", "francés", "español"):
         plain = form.replace("á", "a").replace("é", "e")
         if gender == "f":
             form = plain + "a"

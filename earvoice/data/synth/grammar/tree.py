@@ -41,7 +41,7 @@ class Pronoun:
     es_gender: str = "m"
 
 
-I = Pronoun(
+I = Pronoun(  # noqa: E741
     "I", "me", "my", 0, ("ich", "mich", "mir", "mich"), "mein", 0, "", ("me", "me"), "me", "mi", 0
 )
 WE = Pronoun(
