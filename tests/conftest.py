@@ -27,8 +27,8 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("corpus")
     spec = CorpusSpec(
-        langs=("de", "es"), hours=0.05, seed=7, split="train", engines=("espeak",),
-        minutes_min=0.5, minutes_max=1.0,
+        split="train", languages=("de", "es"), hours=0.05, seed=7,
+        minutes=(0.5, 1.0), engines=("espeak",),
     )  # fmt: skip
     synthesise(spec, folder, jobs=1)
     return folder

@@ -18,6 +18,8 @@ class AugmentConfig(Config):
 
     noise: float = 0.5
     snr_db: tuple[float, float] = (5.0, 30.0)
+    babble: float = 0.0
+    babble_snr_db: tuple[float, float] = (6.0, 25.0)
     filter: float = 0.5
     room: float = 0.2
     gain_db: tuple[float, float] = (-12.0, 6.0)
@@ -57,6 +59,22 @@ class Augment:
             audio = audio + noise
         gain = 10 ** (rng.uniform(*config.gain_db) / 20)
         return np.clip(audio * np.float32(gain), -1.0, 1.0)
+
+    def babble(self, samples: np.ndarray, rng: random.Random) -> None:
+        """Mixes other examples of the batch behind some of them, in place. samples [B, W]."""
+        batch, length = samples.shape
+        clean = samples.copy()
+        for row in range(batch):
+            if batch < 3 or rng.random() >= self.config.babble * self.strength:
+                continue
+            voices = [
+                np.roll(clean[rng.randrange(batch)], rng.randrange(length))
+                for _ in range(rng.randint(2, 5))
+            ]
+            crowd = np.sum(voices, axis=0, dtype=np.float32)
+            level = np.sqrt(np.mean(clean[row] ** 2) + 1e-12) / (np.sqrt(np.mean(crowd**2)) + 1e-9)
+            gain = level * 10 ** (-rng.uniform(*self.config.babble_snr_db) / 20)
+            samples[row] = np.clip(clean[row] + crowd * np.float32(gain), -1.0, 1.0)
 
     def _noise(self, count: int, rng: random.Random) -> np.ndarray:
         """A stretch of the prepared noises, starting anywhere, sometimes two mixed."""

@@ -77,6 +77,8 @@ class Collator:
         if audio:
             for row, window in enumerate(windows):
                 samples[row] = self._samples(window, length, rng)
+            if self.augment is not None:
+                self.augment.babble(samples, rng)
         spans, ids = self._words(windows, length)
         targets = [self._target(window) for window in windows]
         width = max((len(word) for word in ids), default=1)

@@ -1,0 +1,1 @@
+"""Networks: front-ends, speech encoders, adapters, language models."""

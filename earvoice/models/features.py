@@ -68,6 +68,9 @@ class LogMel(nn.Module):
     State: at most 399 samples. The fixed scale (no utterance statistics) keeps it causal.
     """
 
+    window: Tensor
+    filters: Tensor
+
     def __init__(self, mels: int) -> None:
         super().__init__()
         self.mels, self.n_fft = mels, 512

@@ -43,8 +43,14 @@ class LlamaConfig(Config):
 class LanguageModel(Protocol):
     """What sessions and systems need of a decoder-only language model."""
 
-    def embed(self, ids: Tensor) -> Tensor: ...
-    def init_state(self, rows: int, capacity: int) -> EntryCache: ...
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings. [B, T] -> [B, T, D]."""
+        ...
+
+    def init_state(self, rows: int, capacity: int) -> EntryCache:
+        """An empty cache for `rows` streams of at most `capacity` entries."""
+        ...
+
     def __call__(
         self,
         x: Tensor,
@@ -52,8 +58,14 @@ class LanguageModel(Protocol):
         state: EntryCache | None = None,
         rows: Sequence[int] | None = None,
         mask: MaskFn | None = causal,
-    ) -> Tensor: ...
-    def logits(self, hidden: Tensor) -> Tensor: ...
+    ) -> Tensor:
+        """Hidden states of new positions, [B, T, D] -> [B, T, D]; see `Llama.forward`."""
+        ...
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., vocab_size]."""
+        ...
+
     def reanchor(self, state: EntryCache, row: int, keep: np.ndarray, position: np.ndarray) -> None:
         """Keeps the given slots of a row and renumbers them."""
         ...
@@ -163,7 +175,7 @@ class Llama(nn.Module):
         index = row_list(rows, x.shape[0], state)
         slots = state.append(index, entries)
         lengths = [int(state.length[row]) for row in index]
-        allowed = self._cached_mask(entries, state, index, slots, lengths, mask)
+        allowed = state.visible(index, slots, entries, mask)
         for number, layer in enumerate(self.layers):
             q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
             k_pool, v_pool = state.k[:, number], state.v[:, number]
@@ -184,37 +196,9 @@ class Llama(nn.Module):
         The window slides this way: values move, keys move and turn by the difference of the
         positions. It happens once in many segments, so its cost per second of audio is constant.
         """
-        slots = torch.from_numpy(keep)
         shift = torch.from_numpy(position - state.position[row, keep])[None]
         cos, sin = rotary_angles(shift, self.head_dim, self.config.rope_theta)
-        count = len(keep)
-        for number in range(len(self.layers)):
-            kept = rotate(state.k[row, number, slots][None], cos, sin)[0]
-            state.k[row, number, :count] = kept
-            state.v[row, number, :count] = state.v[row, number, slots]
-        for leaf in (state.kind, state.segment):
-            leaf[row, :count] = leaf[row, keep]
-        state.position[row, :count] = position
-        state.length[row] = count
-
-    @staticmethod
-    def _cached_mask(
-        entries: Entries,
-        state: EntryCache,
-        rows: list[int],
-        slots: Tensor,
-        lengths: list[int],
-        mask: MaskFn | None,
-    ) -> Tensor | None:
-        """[B, 1, T, longest] bool, or None when nothing needs hiding."""
-        longest = max(lengths)
-        if mask is None:
-            if min(lengths) == longest:
-                return None
-            used = torch.arange(longest)[None, :] < torch.tensor(lengths)[:, None]
-            return used[:, None, None, :]
-        query = Entries(slots, entries.position, entries.kind, entries.segment)
-        return mask(query, state.entries(rows, longest))[:, None]
+        state.renumber(row, keep, position, lambda keys: rotate(keys[None], cos, sin)[0])
 
 
 _RESIDUAL = ("out.weight", "down.weight")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,7 +35,7 @@ def attend_rows(
     """
     batch, longest = len(rows), max(lengths)
     neighbours = rows[-1] - rows[0] == batch - 1 and all(
-        later > earlier for earlier, later in zip(rows, rows[1:], strict=False)
+        later > earlier for earlier, later in itertools.pairwise(rows)
     )
     if neighbours and (mask is not None or min(lengths) == longest):
         view = slice(rows[0], rows[0] + batch)
@@ -48,8 +50,10 @@ def attend_rows(
 
 
 def write_rows(pool: Tensor, rows: list[int], slots: Tensor, values: Tensor) -> None:
-    """Writes new keys or values into their slots. pool [rows, capacity, H, Dh], slots [B, T],
-    values [B, T, H, Dh]."""
+    """Writes new keys or values into their slots.
+
+    Shapes: pool [rows, capacity, H, Dh], slots [B, T], values [B, T, H, Dh].
+    """
     if len(rows) == 1:  # a plain copy: the slots of one call are consecutive
         start = int(slots[0, 0])
         pool[rows[0], start : start + values.shape[1]] = values[0]

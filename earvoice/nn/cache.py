@@ -6,16 +6,15 @@ is concatenated, and a batch of rows is read in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from earvoice.nn.masks import PADDING, PROMPT, Entries
+from earvoice.nn.masks import PADDING, PROMPT, Entries, MaskFn
 from earvoice.nn.state import State
-
 
 PINNED = 1 << 40
 """Segment of entries that outlive every window."""
@@ -49,7 +48,7 @@ class EntryCache(State):
     position, kind, segment  [rows, capacity], see `nn.masks.Entries`
     length    [rows]  entries in use
 
-    Vocabulary: append (by the model), pop, drop_before, fork. Nothing grows: a full row is an
+    Vocabulary: append (by the model), pop, pin, renumber, fork. Nothing grows: a full row is an
     error, and sessions slide the window before that.
     """
 
@@ -74,7 +73,7 @@ class EntryCache(State):
 
         Returns: slots [B, T]. Raises: ValueError when a row is full.
         """
-        batch, count = entries.position.shape
+        count = entries.position.shape[1]
         start = self.length[rows]
         if int(start.max()) + count > self.capacity:
             raise ValueError(
@@ -112,6 +111,41 @@ class EntryCache(State):
             kind=torch.from_numpy(kind),
             segment=torch.from_numpy(self.segment[rows, :longest]),
         )
+
+    def visible(
+        self, rows: list[int], slots: Tensor, new: Entries, mask: MaskFn | None
+    ) -> Tensor | None:
+        """What entries just appended to `slots` may see of their rows, themselves included.
+
+        Args: mask: None means every entry in use.
+        Returns: [B, 1, T, longest] bool; None when nothing needs hiding.
+        """
+        longest = int(self.length[rows].max())
+        if mask is None:
+            if int(self.length[rows].min()) == longest:
+                return None
+            used = np.arange(longest)[None, :] < self.length[rows][:, None]
+            return torch.from_numpy(used)[:, None, None, :]
+        query = Entries(slots, new.position, new.kind, new.segment)
+        return mask(query, self.entries(rows, longest))[:, None]
+
+    def renumber(
+        self, row: int, keep: np.ndarray, position: np.ndarray, turn: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Keeps the slots `keep` of a row, in order, and gives them new positions.
+
+        Values move; keys move and are turned by the difference of the positions.
+
+        Args: keep, position [n]. turn: keys [n, Hkv, Dh] of one layer -> the same, turned.
+        """
+        slots, count = torch.from_numpy(keep), len(keep)
+        for number in range(self.k.shape[1]):
+            self.k[row, number, :count] = turn(self.k[row, number, slots])
+            self.v[row, number, :count] = self.v[row, number, slots]
+        for leaf in (self.kind, self.segment):
+            leaf[row, :count] = leaf[row, keep]
+        self.position[row, :count] = position
+        self.length[row] = count
 
     def oldest(self, row: int, kind: int) -> int:
         """The smallest segment among a row's entries of a kind; PINNED when there is none."""

@@ -35,7 +35,7 @@ class TailState(State):
     def reset(self, rows: Sequence[int]) -> None:
         """Puts the left padding back."""
         count = self.start.values.shape[0]
-        self.tail[list(rows), :count] = self.start.values
+        self.tail[list(rows), :count] = self.start.values.to(self.tail)
         self.fill[list(rows)] = count
 
 
@@ -90,6 +90,10 @@ class StreamingConv1d(nn.Module):
             raise ValueError(f"stride {stride} must not exceed kernel {kernel}")
         self.kernel, self.stride, self.groups = kernel, stride, groups
         self.left_pad = kernel - stride if left_pad is None else left_pad
+        if not 0 <= self.left_pad < kernel:
+            raise ValueError(
+                f"left_pad is {left_pad}, it must be 0 to {kernel - 1} for this kernel"
+            )
         self.in_dim = in_dim
         self.weight = nn.Parameter(torch.empty(out_dim, in_dim // groups, kernel))
         self.bias = nn.Parameter(torch.zeros(out_dim)) if bias else None

@@ -104,13 +104,15 @@ class State:
         return self
 
     def phase(self, row: int) -> tuple[int, ...]:
-        """How many inputs wait in each convolution of a row: rows of equal phase can share a
-        batch, because the same input gives them equally many outputs."""
+        """How many inputs wait in each convolution of a row.
+
+        Rows of equal phase can share a batch: the same input gives them equally many outputs.
+        """
         own = tuple(int(leaf[row]) for name, leaf in self.leaves() if name == "fill")
         return own + tuple(part for _, child in self.children() for part in child.phase(row))
 
     def save_row(self, row: int) -> dict[str, Tensor]:
-        """One stream as a flat dict of tensors: the only form in which a state leaves the process."""
+        """One stream as a flat dict of tensors, the only form in which it leaves the process."""
         flat = {name: torch.as_tensor(leaf[row]).clone() for name, leaf in self.leaves()}
         for prefix, child in self.children():
             flat |= {f"{prefix}.{name}": leaf for name, leaf in child.save_row(row).items()}
@@ -128,7 +130,10 @@ class State:
                     f"state leaf {name!r} has shape {tuple(value.shape)}, "
                     f"this model needs {tuple(leaf.shape[1:])}"
                 )
-            leaf[row] = value if isinstance(leaf, Tensor) else value.numpy()
+            if isinstance(leaf, Tensor):
+                leaf[row] = value
+            else:
+                leaf[row] = value.numpy()
         for prefix, child in self.children():
             mine = {
                 name.removeprefix(prefix + "."): value
@@ -162,11 +167,17 @@ class Streaming(Protocol):
 
     rate: Rate
 
-    def init_state(self, rows: int, like: Tensor) -> Any: ...
-    def __call__(
-        self, x: Tensor, state: Any = None, rows: Sequence[int] | None = None
-    ) -> Tensor: ...
-    def flush(self, state: Any, rows: Sequence[int] | None = None) -> Tensor: ...
+    def init_state(self, rows: int, like: Tensor) -> Any:
+        """Empty streams, in the dtype and on the device of `like`."""
+        ...
+
+    def __call__(self, x: Tensor, state: Any = None, rows: Sequence[int] | None = None) -> Tensor:
+        """[B, T, D] -> [B, T', D']: as many outputs as the inputs so far allow, maybe none."""
+        ...
+
+    def flush(self, state: Any, rows: Sequence[int] | None = None) -> Tensor:
+        """What is owed when the streams end. [B, T', D']."""
+        ...
 
 
 def row_list(rows: Sequence[int] | None, batch: int, state: State) -> list[int]:

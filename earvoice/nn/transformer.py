@@ -29,7 +29,7 @@ from earvoice.nn.conv import (
     prepend_tail,
 )
 from earvoice.nn.masks import block_causal
-from earvoice.nn.state import State, row_list, same_phase
+from earvoice.nn.state import State, row_list
 from earvoice.units import Rate
 
 
@@ -157,8 +157,13 @@ class BlockwiseEncoder(nn.Module):
         conv = self.layers[0].conv  # type: ignore[union-attr]
         kernel = conv.kernel if isinstance(conv, CausalDepthwiseConv) else 1
         left_frames = self.capacity - self.block
-        reach = len(self.layers) * (left_frames + self.block + kernel - 1)
-        window = reach + self.position.kernel
+        past = 0
+        for frame in range(self.block):
+            first = frame
+            for _ in self.layers:  # to the start of the block of the oldest frame convolved
+                first = (first - kernel + 1) // self.block * self.block - left_frames
+            past = max(past, frame - first)
+        window = past + self.position.kernel + self.block - 1
         return Rate(stride=1, window=window, lookahead=self.block - 1)
 
     def init_state(self, rows: int, like: Tensor) -> EncoderState:

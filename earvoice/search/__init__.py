@@ -1,0 +1,1 @@
+"""Decoding: greedy continuation."""

@@ -74,9 +74,7 @@ def _feed(
 ) -> Tensor:
     """Feeds each active row its newest token. Returns hidden states [active, D]."""
     ids = torch.tensor([[tokens[item][-1]] for item in active])
-    position = torch.tensor(
-        [[next_entries[item][0] + len(tokens[item]) - 1] for item in active]
-    )
+    position = torch.tensor([[next_entries[item][0] + len(tokens[item]) - 1] for item in active])
     segment = torch.tensor([[next_entries[item][1]] for item in active])
     entries = Entries(position, position, torch.full_like(position, TEXT), segment)
     # One text token sees everything its row has cached, so there is nothing to mask.

@@ -1,0 +1,1 @@
+"""Session loops: how a live stream drives a system."""

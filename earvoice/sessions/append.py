@@ -15,7 +15,6 @@ and what is left is renumbered as if the stream had begun there: hours cost what
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 import weakref
 from collections import defaultdict
@@ -27,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earvoice.audio import Audio, Resampler
+from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
 from earvoice.models.llm import LanguageModel
@@ -37,6 +36,7 @@ from earvoice.nn.state import State
 from earvoice.policies import Policy, Read, View, WaitK
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
+from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.pool import RowPool
 from earvoice.text.prompt import Prompt
 from earvoice.text.stream import TextStream
@@ -47,12 +47,18 @@ from earvoice.units import SAMPLE_RATE
 class SpeechModel(Protocol):
     """Samples to language-model embeddings, one segment at a time."""
 
-    segment_samples: int
+    @property
+    def segment_samples(self) -> int:
+        """The step of a live stream."""
+        ...
 
-    def init_state(self, rows: int, like: Tensor) -> State: ...
-    def __call__(
-        self, x: Tensor, state: Any = None, rows: Sequence[int] | None = None
-    ) -> Tensor: ...
+    def init_state(self, rows: int, like: Tensor) -> State:
+        """Empty streams."""
+        ...
+
+    def __call__(self, x: Tensor, state: Any = None, rows: Sequence[int] | None = None) -> Tensor:
+        """Samples [B, W] -> embeddings [B, T, D]; T may be 0."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class AppendSettings:
 
     prompt: token ids around the speech for a wait k. holds: the model was trained to say
     "nothing more yet", so at the end k - 1 silent segments are appended for what it still owes.
+    late: how many segments after its own a segment's embeddings come out of the speech model.
     max_tokens: cap on tokens of one consultation, and per segment at the end.
     """
 
@@ -73,18 +80,21 @@ class AppendSettings:
     cache_entries: int
     holds: bool
     max_tokens: int = 48
+    late: int = 0
 
 
 @dataclass
 class Progress:
     """A session's place in its stream; all counters, no tensors.
 
-    segments: read so far. words: committed. speech, text: how many entries of each kind the
-    numbering has given out since the prompt. last: the committed token to feed again (its step in
-    `last_step`), None before the first consultation. final: the source has ended.
+    segments: read since the stream began anew; dropped: read before that. words: committed.
+    speech, text: how many entries of each kind the numbering has given out since the prompt.
+    last: the committed token to feed again (its step in `last_step`), None before the first
+    consultation. final: the source has ended. drafted: the draft a listener sees.
     """
 
     segments: int = 0
+    dropped: int = 0
     words: int = 0
     speech: int = 0
     text: int = 0
@@ -98,35 +108,37 @@ class Progress:
 class AppendSession:
     """One listener's stream over an append-only model. Implements `Session`."""
 
-    def __init__(self, owner: AppendInterpreter, request: Request, row: int) -> None:
+    def __init__(self, owner: AppendInterpreter, request: Request, pool: RowPool, row: int) -> None:
         self._owner = owner
         self.row = row
+        # Called by `finish`, or when the session is dropped; a second call does nothing, so that
+        # a finished session which is collected late cannot free a row that is leased again.
+        self._give_back = weakref.finalize(self, pool.release, row)
+        self._give_back.atexit = False
         self.policy: Policy = request.policy or owner.settings.policy
         self.stream = Stream("translation", owner.settings.tgt_lang)
         self.text = TextStream(owner.tokenizer)
         self.progress = Progress(prompt=owner.settings.prompt(wait_of(self.policy)))
-        self._resampler = Resampler()
-        self._waiting: list[np.ndarray] = []
-        self._waiting_samples = 0
-        self.heard_samples = 0
+        self.audio = SegmentBuffer(owner.segment_samples)
+        self._span_start_s = 0.0
         self._done = False
 
     @property
     def lag_s(self) -> float:
         """Seconds of audio received but not yet processed."""
-        return self._waiting_samples / SAMPLE_RATE
+        return self.audio.waiting_s
 
     def feed(self, audio: Audio) -> None:
         """Buffers audio of any rate and channel count."""
         if self._done:
             raise UsageError("the session is finished; open a new one for more audio")
-        self._buffer(self._resampler.push(audio))
+        self.audio.push(audio)
 
     def push(self, audio: Audio) -> list[Event]:
         """Buffers, then advances while a whole segment waits."""
         self.feed(audio)
         events: list[Event] = []
-        while self.has_segment:
+        while self.audio.has_segment:
             events += self._owner.advance([self])[0]
         return events
 
@@ -150,29 +162,22 @@ class AppendSession:
         """Processes what is left, then closes. A second call gives nothing."""
         if self._done:
             return []
-        self._buffer(self._resampler.flush())
+        segments = self.audio.finish()
         events: list[Event] = []
-        if self.heard_samples:
-            for last in self._tail():
-                self.progress.final = last
+        if self.audio.heard:
+            silent = self._silence(segments)
+            self.audio.add_silence(silent)
+            for index in range(segments + silent):
+                self.progress.final = index == segments + silent - 1
                 events += self._owner.advance([self])[0]
         events += self._commit(self.text.finish())
         self._done = True
-        self._owner.release(self.row)
+        self._give_back()
         return [*events, Finished()]
 
-    @property
-    def has_segment(self) -> bool:
-        """Whether a whole segment waits."""
-        return self._waiting_samples >= self._owner.segment_samples
-
-    def take_segment(self) -> np.ndarray:
-        """The next whole segment of samples, exactly."""
-        size = self._owner.segment_samples
-        joined = np.concatenate(self._waiting)
-        self._waiting = [joined[size:]]
-        self._waiting_samples -= size
-        return joined[:size]
+    def is_of(self, owner: AppendInterpreter) -> bool:
+        """Whether an interpreter opened this session."""
+        return self._owner is owner
 
     def view(self, candidate: tuple[str, ...] | None = None) -> View:
         """What the policy sees."""
@@ -197,35 +202,25 @@ class AppendSession:
     def _commit(self, text: str) -> list[Event]:
         if not text:
             return []
-        size_s = self._owner.segment_samples / SAMPLE_RATE
-        heard_s = self.heard_samples / SAMPLE_RATE
-        end_s = min(self.progress.segments * size_s, heard_s)
-        start_s = max(0.0, end_s - size_s * min(wait_of(self.policy), self.progress.segments))
-        return [Commit(self.stream, text, (round(start_s, 3), round(end_s, 3)))]
+        progress = self.progress
+        progress.drafted = ""  # for a listener, a commit takes the place of the draft
+        size_s = self.audio.size / SAMPLE_RATE
+        heard_s = self.audio.heard / SAMPLE_RATE
+        end_s = min((progress.dropped + progress.segments) * size_s, heard_s)
+        start_s = end_s - size_s * min(wait_of(self.policy), progress.segments)
+        self._span_start_s = max(self._span_start_s, start_s)  # also when k was changed
+        return [Commit(self.stream, text, (round(self._span_start_s, 3), round(end_s, 3)))]
 
-    def _buffer(self, samples: np.ndarray) -> None:
-        if samples.size:
-            self._waiting.append(samples)
-            self._waiting_samples += samples.size
-            self.heard_samples += samples.size
+    def _silence(self, segments: int) -> int:
+        """How many silent segments follow the last `segments`.
 
-    def _tail(self) -> list[bool]:
-        """Pads what waits to whole segments and adds the silence a holding model needs to finish.
-
-        Returns: per segment to come, whether it is the last.
+        What a holding model needs to finish, what a late speech model still owes, and one if
+        otherwise the consultation of the end had nothing to stand on.
         """
-        size = self._owner.segment_samples
-        settings = self._owner.settings
-        wait = wait_of(self.policy)
+        settings, wait = self._owner.settings, wait_of(self.policy)
         silent = wait - 1 if settings.holds and wait < settings.window else 0
-        total = math.ceil(self._waiting_samples / size) + silent
-        if total == 0:
-            total = 1  # the consultation of the end needs a segment to stand on
-        padding = total * size - self._waiting_samples
-        if padding:
-            self._waiting.append(np.zeros(padding, dtype=np.float32))
-            self._waiting_samples += padding
-        return [index == total - 1 for index in range(total)]
+        silent += settings.late
+        return silent if segments + silent else 1
 
 
 def wait_of(policy: Policy) -> int:
@@ -267,22 +262,20 @@ class AppendInterpreter:
                 raise UsageError(f"{name} is {asked!r}; this model has {has!r}")
         with self._lock, torch.inference_mode():
             row = self._pool.lease()
-        session = AppendSession(self, request, row)
-        weakref.finalize(session, self._pool.release, row)
-        return session
-
-    def release(self, row: int) -> None:
-        """Takes a finished session's row back."""
-        self._pool.release(row)
+        return AppendSession(self, request, self._pool, row)
 
     def advance(self, sessions: Sequence[Session]) -> list[list[Event]]:
-        """One segment of each session that has one, as one batch."""
+        """One segment of each session that has one, as one batch.
+
+        Raises: UsageError for a session of another interpreter, or one given twice.
+        """
         events: list[list[Event]] = [[] for _ in sessions]
-        ready = [
-            (index, session)
-            for index, session in enumerate(sessions)
-            if isinstance(session, AppendSession) and session.has_segment
-        ]
+        own = [s for s in sessions if isinstance(s, AppendSession) and s.is_of(self)]
+        if len(own) != len(sessions):
+            raise UsageError("advance: a session of another interpreter was given")
+        if len({id(session) for session in own}) != len(own):
+            raise UsageError("advance: a session was given twice")
+        ready = [(i, session) for i, session in enumerate(own) if session.audio.has_segment]
         with self._lock, torch.inference_mode():
             groups = defaultdict(list)
             for index, session in sorted(ready, key=lambda item: item[1].row):
@@ -296,11 +289,11 @@ class AppendInterpreter:
 
     def _step(self, sessions: list[AppendSession]) -> list[list[Event]]:
         """One segment: encode, slide, append, consult the policies, write."""
-        samples = torch.from_numpy(np.stack([session.take_segment() for session in sessions]))
+        samples = torch.from_numpy(np.stack([session.audio.take() for session in sessions]))
         rows = [session.row for session in sessions]
         speech = self.speech(samples, self.speech_state, rows)
         for session in sessions:
-            self._slide(session)
+            self._slide(session, speech.shape[1])
             session.progress.segments += 1
         asks = [self._asks(session) for session in sessions]
         hidden = self._append(sessions, speech, asks)
@@ -335,12 +328,19 @@ class AppendInterpreter:
 
     def _budget(self, session: AppendSession) -> tuple[int | None, int]:
         """Words (None: all) and tokens that a consultation may write."""
-        settings = self.settings
-        everything = session.progress.final or self._waits_for_all(session)
-        if everything or session.policy.needs_draft:
-            return None, settings.max_tokens * min(settings.window, session.progress.segments)
-        action = session.policy.decide(session.view())
-        return (None if isinstance(action, Read) else action.n), settings.max_tokens
+        settings, progress = self.settings, session.progress
+        most = settings.max_tokens
+        words: int | None = None
+        if progress.final or self._waits_for_all(session) or session.policy.needs_draft:
+            most *= min(settings.window, progress.segments)
+        else:
+            action = session.policy.decide(session.view())
+            words = None if isinstance(action, Read) else action.n
+        return words, min(most, self._room(session.row))
+
+    def _room(self, row: int) -> int:
+        """Entries that a row can still take."""
+        return self.cache.capacity - int(self.cache.length[row])
 
     def _append(
         self, sessions: list[AppendSession], speech: Tensor, asks: list[bool]
@@ -372,9 +372,7 @@ class AppendInterpreter:
                     self.cache.pin(sessions[item].row, first)  # the text prefix, or its end
         return hidden
 
-    def _feed(
-        self, session: AppendSession, ask: bool
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _feed(self, session: AppendSession, ask: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Token ids before and after the speech of this segment."""
         progress = session.progress
         before = progress.prompt.before if progress.segments == 1 else ()
@@ -425,8 +423,8 @@ class AppendInterpreter:
             progress.last, progress.last_step = committed[-1], progress.segments
             progress.text += kept
             events += session.write(committed, words)
-        if session.policy.needs_draft:
-            events += session.draft(self._text_after(session, tokens[kept:]))
+        drafted = self._text_after(session, tokens[kept:]) if session.policy.needs_draft else ""
+        events += session.draft(drafted)
         # The last committed token is forgotten too: it is fed again after the next segment.
         self.cache.pop(session.row, len(tokens) - kept + 1)
         if self._waits_for_all(session) and not progress.final:
@@ -446,22 +444,34 @@ class AppendInterpreter:
 
     def _text_after(self, session: AppendSession, tokens: list[int]) -> str:
         text = self.tokenizer.decode(tokens)
-        return f" {text}" if text and session.progress.words else text
+        spaced = session.progress.words and tokens and self.tokenizer.is_word_start(tokens[0])
+        return f" {text}" if spaced else text
 
     def _restart(self, session: AppendSession) -> None:
         """An offline stream longer than the window goes on as a new one after writing all."""
         self.cache.reset([session.row])
-        session.progress.segments = 0
-        session.progress.speech = session.progress.text = 0
-        session.progress.last = None
+        progress = session.progress
+        progress.dropped += progress.segments
+        progress.segments = progress.speech = progress.text = 0
+        progress.last = None
 
-    def _slide(self, session: AppendSession) -> None:
-        """Drops the oldest segments when the window is full and renumbers the rest."""
+    def _slide(self, session: AppendSession, speech: int) -> None:
+        """Drops the oldest segments when the window is full and renumbers the rest.
+
+        Also when the row is: a model that writes far more than expected costs context, not the
+        stream. `speech` is how many embeddings come next.
+        """
         progress, cache, row = session.progress, self.cache, session.row
-        first = progress.segments - self.settings.keep + 1
-        if progress.segments - cache.oldest(row, SPEECH) + 1 < self.settings.window:
+        needed = speech + len(progress.prompt.after) + self.settings.max_tokens
+        first = cache.oldest(row, SPEECH)
+        if progress.segments - first + 1 >= self.settings.window:
+            first = progress.segments - self.settings.keep + 1
+        elif self._room(row) >= needed:
             return
         keep = cache.slots_from(row, first)
+        while len(keep) + needed > cache.capacity and first <= progress.segments:
+            first += 1
+            keep = cache.slots_from(row, first)
         prefix = len(progress.prompt.after)
         if progress.last is not None and progress.last_step < first and progress.text > prefix:
             # All text is older than the window: go on from the prompt's last token.
@@ -469,12 +479,13 @@ class AppendInterpreter:
             keep = keep[keep != pinned[-1]]
             progress.last, progress.last_step = progress.prompt.after[-1], progress.segments
         kind = cache.kind[row, keep]
-        speech, text = kind == SPEECH, kind == TEXT
+        is_speech, is_text = kind == SPEECH, kind == TEXT
+        progress.speech = int(is_speech.sum())
+        texts = int(is_text.sum())
         base = len(progress.prompt.before)
         position = cache.position[row, keep].copy()
-        position[speech] = base + np.arange(int(speech.sum()))
-        position[text] = base + np.arange(int(text.sum()))
+        position[is_speech] = base + np.arange(progress.speech)
+        position[is_text] = base + np.arange(texts)
         self.lm.reanchor(cache, row, keep, position)
-        progress.speech = int(speech.sum())
         if progress.last is not None:
-            progress.text = int(text.sum()) + 1
+            progress.text = texts + 1

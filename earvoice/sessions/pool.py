@@ -27,7 +27,7 @@ class RowPool:
             rows = self.rows
             for state in self._states:
                 state.resize(2 * rows)
-            self._free = list(range(rows, 2 * rows))
+            self._free.extend(range(rows, 2 * rows))  # a row may have come back meanwhile
         row = min(self._free)
         self._free.remove(row)
         for state in self._states:

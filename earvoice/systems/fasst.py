@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from earvoice.config import Config
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
+from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
 from earvoice.nn.losses.waco import span_means, waco_loss
@@ -142,6 +143,12 @@ class Fasst(nn.Module):
         """One segment: the encoder's block."""
         return self.encoder.block_samples
 
+    @property
+    def late_segments(self) -> int:
+        """How many segments after its own a block of speech comes out."""
+        frontend = self.config.encoder.frontend
+        return int(isinstance(frontend, WaveformConfig) and not frontend.left_pad)
+
     def init_state(self, rows: int, like: Tensor) -> SpeechState:
         """Empty speech state."""
         return SpeechState(self.encoder.init_state(rows, like), self.adapter.init_state(rows, like))
@@ -158,12 +165,17 @@ class Fasst(nn.Module):
         return self.adapter(self.encoder.flush(state.encoder, rows), state.adapter, rows)
 
     def segment_of(self, embeddings: int) -> Tensor:
-        """The segment (from 1) in which each embedding appears. [embeddings]."""
+        """The segment (from 1) in which each embedding appears. [embeddings].
+
+        Without left padding (discrepancy D3) a block is complete one segment late, except the
+        last: when the source ends, nothing is waited for.
+        """
         stride = self.adapter.rate.stride
         frames = torch.arange(1, embeddings + 1) * stride
         if not self.config.adapter.left_pad:
             frames = frames + self.adapter.rate.window - stride
-        return torch.div(frames - 1, self.config.encoder.block_frames, rounding_mode="floor") + 1
+        block = torch.div(frames - 1, self.config.encoder.block_frames, rounding_mode="floor") + 1
+        return (block + self.late_segments).clamp(max=int(block.max())) if embeddings else block
 
     # ---------------------------------------------------------------- prompt
 
@@ -193,6 +205,7 @@ class Fasst(nn.Module):
             keep=config.keep_segments,
             cache_entries=longest + (config.window_segments + 1) * per_segment,
             holds=not config.faithful,
+            late=self.late_segments,
         )
         return AppendInterpreter(self, self.lm, tokenizer, settings, rows=rows)
 
@@ -281,9 +294,7 @@ class Fasst(nn.Module):
         accuracy = (logits.argmax(-1) == labels)[known].float().mean()
         return F.cross_entropy(logits[known].float(), labels[known]), accuracy.detach()
 
-    def _translation_loss(
-        self, speech: Tensor, targets: Sequence[Any]
-    ) -> dict[str, Tensor]:
+    def _translation_loss(self, speech: Tensor, targets: Sequence[Any]) -> dict[str, Tensor]:
         stepped = [
             stepped_target(
                 target.words,

@@ -32,6 +32,8 @@ class Examples:
         seed: int,
         stage: str,
     ) -> None:
+        if mixture.clean:
+            talks = [talk for talk in talks if not talk.condition]
         if mixture.source == "audio" and not talks:
             raise ConfigError(
                 f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"

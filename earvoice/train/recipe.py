@@ -139,8 +139,8 @@ def _initialise(
     """Takes weights from earlier stages: by default everything from the previous one."""
     stage = recipe.stages[index]
     sources = stage.init
-    if not sources and index:
-        sources = {"*": recipe.stages[index - 1].name}
+    if sources is None:
+        sources = {"*": recipe.stages[index - 1].name} if index else {}
     own = dict(system.state_dict())
     for pattern, source in sources.items():
         folder = Path(reuse.get(source, out / source))

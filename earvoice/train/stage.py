@@ -32,6 +32,8 @@ class MixtureConfig(Config):
     slid: float = 0.3
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 100)
     n: int = 3
+    clean: bool = False
+    """Only talks without noise and room: what an encoder should learn on first."""
 
 
 class StageConfig(Config):
@@ -39,13 +41,14 @@ class StageConfig(Config):
 
     trainable: parameter name patterns (`lm.*`); everything else is frozen.
     lr_scale: factors on the learning rate by name pattern.
-    init: name pattern -> stage name or folder of a finished stage; later entries win.
+    init: name pattern -> name of a finished stage; later entries win. None takes everything
+        from the stage before, {} starts from random weights.
     """
 
     name: str
     objective: str
     trainable: tuple[str, ...] = ("*",)
-    init: dict[str, str] = {}
+    init: dict[str, str] | None = None
     data: MixtureConfig = MixtureConfig()
     augment: AugmentConfig | None = None
     augment_ramp_steps: int = 0

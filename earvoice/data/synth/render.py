@@ -11,7 +11,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -100,11 +99,6 @@ def render_talk(
         condition=condition,
     )
     return talk, pcm
-
-
-def with_path(talk: Talk, path: Path) -> Talk:
-    """The same talk with its audio file."""
-    return replace(talk, path=path)
 
 
 def _speak(

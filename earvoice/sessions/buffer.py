@@ -1,0 +1,74 @@
+"""A session's own audio buffer: packets of any size in, exact segments out."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earvoice.audio import Audio, Resampler
+from earvoice.units import SAMPLE_RATE, Samples, Seconds
+
+
+class SegmentBuffer:
+    """Resamples to 16 kHz and cuts into segments of `size` samples, whatever the packets are.
+
+    heard: samples received so far, at 16 kHz. Taking a segment costs what a segment holds, not
+    what waits: an hour pushed at once is no slower than an hour in packets.
+    """
+
+    def __init__(self, size: Samples) -> None:
+        self.size = size
+        self.heard: Samples = 0
+        self._resampler = Resampler()
+        self._packets: deque[NDArray[np.float32]] = deque()
+        self._waiting: Samples = 0
+
+    @property
+    def waiting_s(self) -> Seconds:
+        """Seconds that wait."""
+        return self._waiting / SAMPLE_RATE
+
+    @property
+    def has_segment(self) -> bool:
+        """Whether a whole segment waits."""
+        return self._waiting >= self.size
+
+    def push(self, audio: Audio) -> None:
+        """Adds audio. Raises: AudioError when its format changes."""
+        self._add(self._resampler.push(audio))
+
+    def finish(self) -> int:
+        """Pads what waits to whole segments with silence; returns how many wait then."""
+        self._add(self._resampler.flush())
+        segments = -(-self._waiting // self.size)
+        self._append(np.zeros(segments * self.size - self._waiting, dtype=np.float32))
+        return segments
+
+    def add_silence(self, segments: int) -> None:
+        """Whole segments of silence, which nobody said and `heard` does not count."""
+        for _ in range(segments):
+            self._append(np.zeros(self.size, dtype=np.float32))
+
+    def take(self) -> NDArray[np.float32]:
+        """The next whole segment. Shapes: float32 [size]."""
+        parts, missing = [], self.size
+        while missing:
+            packet = self._packets.popleft()
+            if packet.size > missing:
+                self._packets.appendleft(packet[missing:])
+                packet = packet[:missing]
+            parts.append(packet)
+            missing -= packet.size
+        self._waiting -= self.size
+        return np.concatenate(parts)
+
+    def _add(self, samples: NDArray[np.float32]) -> None:
+        self.heard += samples.size
+        self._append(samples)
+
+    def _append(self, samples: NDArray[np.float32]) -> None:
+        if samples.size:
+            self._packets.append(samples)
+            self._waiting += samples.size
