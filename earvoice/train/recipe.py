@@ -57,7 +57,7 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
     with FolderLock(out):
         talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
         tokenizer = _tokenizer(recipe, out)
-        phones = _phone_ids(talks, out, recipe.system.phones)
+        phones = _phone_ids(talks, out, recipe.system.phones, options.reuse or {})
         recipe = _with_vocabulary(recipe, tokenizer)
         (out / "recipe.json").write_text(recipe.model_dump_json(indent=1))
         torch.manual_seed(recipe.seed)
@@ -107,11 +107,17 @@ def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig
     return recipe.model_copy(update={"system": system})
 
 
-def _phone_ids(talks: Sequence[Talk], out: Path, room: int) -> dict[str, int]:
-    """Phoneme symbols of the corpus, numbered from 1 (0 is silence); kept with the run."""
+def _phone_ids(
+    talks: Sequence[Talk], out: Path, room: int, reuse: Mapping[str, str]
+) -> dict[str, int]:
+    """Phoneme symbols, numbered from 1 (0 is silence): kept with the run, or with the run whose
+    stage is reused, or found in the corpus."""
     path = out / PHONES_FILE
-    if path.exists():
-        return {str(k): int(v) for k, v in json.loads(path.read_text()).items()}
+    for known in (path, *(Path(folder).parent / PHONES_FILE for folder in reuse.values())):
+        if known.exists():
+            ids = {str(k): int(v) for k, v in json.loads(known.read_text()).items()}
+            path.write_text(json.dumps(ids, ensure_ascii=False))
+            return ids
     symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
     if not symbols:
         return {}

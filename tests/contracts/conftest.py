@@ -5,6 +5,7 @@ A system joins by adding a `Case` with its `tiny()`; nothing else has to be writ
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 
-from earvoice.policies import HoldN, WaitK
+from earvoice.policies import HoldN, Policy, WaitK
 from earvoice.session import Interpreter, Request
+from earvoice.sessions.append import AppendInterpreter
+from earvoice.systems.fasst import Fasst
 from earvoice.testing import FakeInterpreter, loudness, scripted
+from tests.tiny import fasst, tokenizer
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Case:
         return self.interpreter.open(self.request)
 
 
+def _brief(system: Fasst, policy: Policy | None = None) -> AppendInterpreter:
+    """An untrained model may never end by itself: a few tokens a consultation are enough here."""
+    interpreter = system.interpreter(tokenizer(), policy=policy)
+    interpreter.settings = dataclasses.replace(interpreter.settings, max_tokens=8)
+    return interpreter
+
+
 WORDS = [(0.05, "Guten"), (0.4, "Tag,"), (0.41, "meine"), (1.7, "Damen"), (2.5, "und"), (9, "nie")]
 
 CASES: list[Case] = [
@@ -48,6 +59,22 @@ CASES: list[Case] = [
         lambda: FakeInterpreter(scripted(WORDS)),
         Request("en", "de", policy=WaitK(k=2, n=1)),
         change={"policy": WaitK(k=1, n=3)},
+    ),
+    Case(
+        "fasst-wait-k",
+        lambda: _brief(fasst()),
+        Request("en", "de", policy=WaitK(k=2, n=2)),
+        change={"policy": HoldN(1)},
+    ),
+    Case(
+        "fasst-hold-n",
+        lambda: _brief(fasst(faithful=True), HoldN(2)),
+        change={"policy": WaitK(k=3, n=1)},
+    ),
+    Case(
+        "fasst-waveform-offline",
+        lambda: _brief(fasst("waveform", seed=1), WaitK(k=100)),
+        change={"policy": WaitK(k=1, n=1)},
     ),
 ]
 

@@ -44,7 +44,7 @@ from earvoice.units import SAMPLE_RATE, Seconds
 RECORD_NAME = "corpus.json"
 _FORMAT = 1
 _ATTEMPTS = 2
-_PATIENCE_S = 300.0
+_PATIENCE_S = 900.0
 """A talk that takes this much longer than it lasts is started again: the engines are C programs."""
 _POLL_S = 5.0
 _WORKER_MODULE = "earvoice.data.synth.corpus"

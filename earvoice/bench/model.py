@@ -1,0 +1,154 @@
+"""What is measured: a shipped model, or random weights of a known size with pinned tokens."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from earvoice.bench.sizes import SIZES
+from earvoice.data.synth.grammar import sample_sentence
+from earvoice.errors import UsageError
+from earvoice.loading import load
+from earvoice.policies import WaitK
+from earvoice.sessions.append import AppendInterpreter, wait_of
+from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig
+from earvoice.text.tokenizer import FILE_NAME, Tokenizer
+from earvoice.zoo import DEFAULT_MODEL, ModelCard, find_model, list_models
+
+SENTENCES = 1500
+"""Generated sentences from which a random model's vocabulary is learnt."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model under measurement. `trained` is False for random weights."""
+
+    name: str
+    trained: bool
+    interpreter: AppendInterpreter
+    parameters: int
+
+    def describe(self) -> dict[str, object]:
+        """The keys that every benchmark reports of its model."""
+        return {"model": self.name, "trained": self.trained, "parameters": self.parameters}
+
+
+class OneTokenWords(Tokenizer):
+    """Every token counts as one word and none ends the text.
+
+    So wait-k with stride n decodes exactly n tokens after each segment, whatever the weights say:
+    neither a good model nor a collapsed one can hide or create work.
+    """
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> OneTokenWords:
+        """The same vocabulary, counted this way."""
+        return cls(tokenizer._definition)
+
+    def is_word_start(self, token_id: int) -> bool:
+        """Yes."""
+        return True
+
+    def is_special(self, token_id: int) -> bool:
+        """No."""
+        return False
+
+
+def choose(model: str | None, sizes: str | None, seed: int, rows: int = 1) -> Subject:
+    """The model to measure: as named, else the default model of the zoo, else random weights.
+
+    Args: model: name or folder. sizes: random weights of these sizes instead.
+    Raises: UsageError for both, or for a name that does not exist.
+    """
+    if model is not None and sizes is not None:
+        raise UsageError("--model and --sizes exclude each other: a model has its own sizes")
+    if sizes is not None or (model is None and default_card() is None):
+        return _random_subject(sizes or "mini", seed, rows)
+    card = find_model(model or DEFAULT_MODEL)
+    interpreter = load(card.path, rows=rows)
+    if not isinstance(interpreter, AppendInterpreter):
+        raise UsageError(f"{card.name} is a {card.system} model; the benchmarks know fasst")
+    return Subject(card.name, True, interpreter, card.params)
+
+
+def default_card() -> ModelCard | None:
+    """The default model, if it is installed."""
+    return next((card for card in list_models() if card.name == DEFAULT_MODEL), None)
+
+
+def pinned(interpreter: AppendInterpreter, tokens: int, rows: int) -> AppendInterpreter:
+    """An interpreter over the same weights that decodes `tokens` tokens after each segment."""
+    settings = replace(
+        interpreter.settings, policy=WaitK(wait_of(interpreter.settings.policy), tokens)
+    )
+    tokenizer = OneTokenWords.of(interpreter.tokenizer)
+    return AppendInterpreter(interpreter.speech, interpreter.lm, tokenizer, settings, rows=rows)
+
+
+def random_system(config: FasstConfig, seed: int) -> tuple[Fasst, Tokenizer]:
+    """Random weights and a vocabulary for them.
+
+    Small random weights repeat themselves, so the language model's are enlarged; control tokens
+    and bytes get small embeddings and never win. The weights are the same for the same seed.
+    """
+    tokenizer = Tokenizer.train(
+        _sentences(seed, config.tgt_lang),
+        config.llm.vocab_size,
+        extra_specials=(*WAIT_TAGS.values(), WAIT_ALL),
+    )
+    llm = config.llm.model_copy(update={"vocab_size": tokenizer.vocab_size})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        system = Fasst(config.model_copy(update={"llm": llm})).eval().requires_grad_(False)
+        system.initialise()
+    for name, parameter in system.named_parameters():
+        if name.startswith("lm.") and parameter.dim() > 1:
+            parameter.mul_(4.0)
+    silent = [token for token in range(tokenizer.vocab_size) if _is_silent(tokenizer, token)]
+    system.get_parameter("lm.embedding.weight")[silent] *= 0.1
+    return system, tokenizer
+
+
+def save_random(sizes: str, seed: int, folder: Path) -> None:
+    """Writes a random model as a model folder, all but its manifest.json."""
+    system, tokenizer = random_system(SIZES[sizes], seed)
+    config = system.config
+    weights = {name: value.to(torch.bfloat16) for name, value in system.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+    tokenizer.save(folder / FILE_NAME)
+    card = {
+        "name": f"random-{sizes}",
+        "system": config.kind,
+        "src_langs": [config.src_lang],
+        "tgt_langs": [config.tgt_lang],
+        "params": sum(value.numel() for value in weights.values()),
+    }
+    (folder / "model.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def _random_subject(sizes: str, seed: int, rows: int) -> Subject:
+    if sizes not in SIZES:
+        raise UsageError(f"--sizes is {sizes!r}, it must be one of {', '.join(SIZES)}")
+    system, tokenizer = random_system(SIZES[sizes], seed)
+    parameters = sum(parameter.numel() for parameter in system.parameters())
+    interpreter = system.interpreter(tokenizer, rows=rows)
+    return Subject(f"random weights, sizes {sizes}", False, interpreter, parameters)
+
+
+def _is_silent(tokenizer: Tokenizer, token: int) -> bool:
+    return tokenizer.is_special(token) or tokenizer.piece(token).startswith("<0x")
+
+
+def _sentences(seed: int, language: str) -> Iterator[str]:
+    rng = random.Random(seed)
+    for _ in range(SENTENCES):
+        sentence = sample_sentence(rng, split="train")
+        yield " ".join(sentence.source)
+        yield " ".join(sentence.targets[language])

@@ -1,0 +1,244 @@
+"""`earvoice bench`: measure speed and memory on this machine.
+
+    earvoice bench growth     does the next second of audio cost the same after half an hour?
+    earvoice bench batch      how much cheaper are many streams together than one by one?
+    earvoice bench startup    how soon do the first words come?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+
+_MODEL = """\
+what is measured:
+  --model NAME|DIR   a shipped model or a folder
+  --sizes mini       random weights of the shipped models' sizes
+  By default the model fasst-mini-en-de where it is installed, else random weights.
+"""
+
+_COMMON = """\
+JSON: one object on standard output; its keys are listed in docs/performance.md. Progress goes to
+standard error. Times are CPU seconds of this process on one thread unless a key says otherwise, so
+other programs disturb them little; ratios within one run are what is worth quoting.
+"""
+
+_GROWTH = """\
+Streams of several ages are pushed segment by segment in turn, through the live session. After each
+segment a fixed number of tokens is decoded (--tokens), so that no model and no policy can hide
+work. Beside them, a system without caches computes everything so far for one more segment, with
+the same weights: its encoder over all audio, its language model over all speech and text.
+
+  next_second_ratio_1800_60   cost after half an hour / after a minute (each in units of a reference
+                              matrix product timed beside it); 1 is a flat hour
+  recompute_ratio_60, _300    what recomputing costs / what the caches cost
+  memory_growth_mib           growth of the process between 60 s and the last age
+"""
+
+_BATCH = """\
+Each number of streams (--streams) is run as one batch, and the same streams one after the other,
+on one thread, with the same audio.
+
+  speedup_8, speedup_16       one after the other / together
+  rtf                         CPU seconds for a second of one stream
+  identical_text              whether every stream said the same in every batch as alone
+"""
+
+_STARTUP = """\
+Starts fresh processes and takes medians (wall time).
+
+  first_caption_s             process start to the first committed words of `earvoice translate`,
+                              the audio being there at once
+  import_s, imports_torch     `import earvoice`
+  split                       python, import torch, import earvoice, load, first steps
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command and its benchmarks."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed and memory",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    growth = _benchmark(names, "growth", "cost of the next second as a stream gets older", _GROWTH)
+    growth.add_argument(
+        "--elapsed", default="10,60,300,1800", metavar="S,S", help="ages of the streams"
+    )
+    growth.add_argument(
+        "--recompute",
+        default="10,60,300",
+        metavar="S,S",
+        help="ages at which recomputing is measured too; it takes long (default: %(default)s)",
+    )
+    growth.add_argument("--periods", type=int, default=4, help="slides of the window to average")
+    growth.add_argument("--tokens", type=int, default=4, help="tokens decoded after each segment")
+    batch = _benchmark(names, "batch", "throughput of many streams in one batch", _BATCH)
+    batch.add_argument("--streams", default="1,4,8,16", metavar="N,N", help="batch sizes")
+    batch.add_argument("--seconds", type=float, default=48.0, help="audio of each stream")
+    batch.add_argument("--rounds", type=int, default=3, help="repetitions of everything")
+    batch.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
+    batch.add_argument(
+        "--tokens",
+        type=int,
+        default=4,
+        help="tokens decoded after each segment, with random weights or without a talk",
+    )
+    startup = _benchmark(names, "startup", "process start to the first caption", _STARTUP)
+    startup.add_argument("--runs", type=int, default=5, help="processes of each kind")
+    startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the chosen benchmark and shows its result."""
+    result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        _show(result)
+    return 0
+
+
+def _benchmark(names: Any, name: str, summary: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = names.add_parser(
+        name,
+        help=summary,
+        description=f"Measures: {summary}.\n\n{text}",
+        epilog=f"{_MODEL}\n{_COMMON}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", metavar="NAME|DIR", help="see below")
+    parser.add_argument("--sizes", metavar="SIZES", help="see below; mini, or tiny for a trial")
+    parser.add_argument("--seed", type=int, default=1, help="of noise and of random weights")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    return parser
+
+
+def _growth(args: argparse.Namespace) -> dict[str, Any]:
+    ages = _numbers("--elapsed", args.elapsed)
+    recompute = _numbers("--recompute", args.recompute) if args.recompute else ()
+    _positive(args, "periods", "tokens")
+    if any(age_s < 1 for age_s in ages):
+        raise UsageError(f"--elapsed is {args.elapsed!r}; a stream is at least 1 second old")
+    if unknown := set(recompute) - set(ages):
+        raise UsageError(f"--recompute has {min(unknown):g}, which is not among --elapsed")
+    from earvoice.bench.growth import GrowthSettings, run
+    from earvoice.bench.model import choose
+
+    settings = GrowthSettings(ages, recompute, args.periods, args.tokens, args.seed)
+    with _progress() as say:
+        return run(choose(args.model, args.sizes, args.seed), settings, say)
+
+
+def _batch(args: argparse.Namespace) -> dict[str, Any]:
+    streams = tuple(round(count) for count in _numbers("--streams", args.streams))
+    _positive(args, "rounds", "tokens", "seconds")
+    from earvoice.bench.batch import BatchSettings, run
+    from earvoice.bench.model import choose
+
+    settings = BatchSettings(
+        streams, args.seconds, args.rounds, args.tokens, args.seed, _talk(args.talk)
+    )
+    with _progress() as say:
+        return run(choose(args.model, args.sizes, args.seed, max(streams)), settings, say)
+
+
+def _startup(args: argparse.Namespace) -> dict[str, Any]:
+    _positive(args, "runs")
+    from earvoice.bench.model import choose, default_card
+    from earvoice.bench.startup import StartupSettings, run
+    from earvoice.zoo import DEFAULT_MODEL, find_model
+
+    with tempfile.TemporaryDirectory() as scratch, _progress() as say:
+        talk = _talk(args.talk) or _noise_file(Path(scratch) / "noise.wav", args.seed)
+        trained = args.sizes is None and (args.model is not None or default_card() is not None)
+        if trained:
+            card = find_model(args.model or DEFAULT_MODEL)
+        else:
+            choose(args.model, args.sizes, args.seed)  # refuses what makes no sense
+            card = find_model(_random_folder(args.sizes or "mini", args.seed, Path(scratch)))
+        result = run(StartupSettings(card.path, talk, args.runs), say)
+    about = {"model": card.name, "trained": trained, "parameters": card.params}
+    return {"benchmark": "startup", **about, "seed": args.seed, "audio": talk.name, **result}
+
+
+def _random_folder(sizes: str, seed: int, scratch: Path) -> Path:
+    from earvoice.bench.model import save_random
+    from earvoice.train.checkpoint import write_manifest
+
+    folder = scratch / "model"
+    folder.mkdir()
+    save_random(sizes, seed, folder)
+    write_manifest(folder)
+    return folder
+
+
+def _noise_file(path: Path, seed: int) -> Path:
+    from earvoice.audio import Audio, write_wav
+    from earvoice.bench.live import noise_segment
+    from earvoice.units import SAMPLE_RATE
+
+    write_wav(path, Audio.of(noise_segment(seed, 0, 10 * SAMPLE_RATE)))
+    return path
+
+
+def _talk(path: Path | None) -> Path | None:
+    """The recording asked for, else the bundled one, else none."""
+    if path is not None:
+        if not path.is_file():
+            raise UsageError(f"--talk: there is no file {path}")
+        return path
+    import earvoice
+
+    bundled = Path(earvoice.__file__).parent / "assets" / "talk-en.wav"
+    return bundled if bundled.is_file() else None
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}, it must be numbers such as 10,60,300") from None
+    if not all(0 < number <= 1e6 for number in numbers):
+        raise UsageError(f"{option} is {text!r}; each number must be more than 0, at most 1000000")
+    return numbers
+
+
+def _positive(args: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        value = getattr(args, name)
+        if not 0 < value < 1e6:
+            raise UsageError(f"--{name} is {value}, it must be more than 0")
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Says on standard error what is being done: one line that changes, or lines in a log."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: print(f"earvoice bench: {text}", file=sys.stderr, flush=True)
+        return
+    with console.status("starting") as status:
+        yield status.update
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from earvoice.cli.tables import bench_tables
+
+    console = Console()
+    for table in bench_tables(result):
+        console.print(table)

@@ -1,0 +1,78 @@
+"""`earvoice bench quality`: BLEU and lag of a model on a synthetic test set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+
+_TEXT = """\
+Measures: translation quality and lag on a corpus made by `earvoice corpus synth`.
+
+  --mode sentences   each sentence by itself, 0.2 s of its surroundings around it
+  --mode talks       whole talks, one session each
+
+BLEU is sacrebleu's (13a) over sessions, a talk being one segment, with a 95 % bootstrap interval.
+LAAL is on the ideal clock: computation does not count. k = 100 hears a whole sentence first.
+
+examples:
+  earvoice corpus synth --langs en-de,en-es --split test --hours 1.25 --seed 11 \\
+      --minutes-max 3 --out corpora/test
+  earvoice bench quality --corpus corpora/test --mode sentences --items 500 --k 100
+  earvoice bench quality --corpus corpora/test --items 40 --k 1,2,3,4,5 --plot curve.png
+"""
+
+
+def add_quality(names: Any) -> None:
+    """Adds the benchmark to `earvoice bench`."""
+    parser: argparse.ArgumentParser = names.add_parser(
+        "quality",
+        help="BLEU and lag on a synthetic test set",
+        description=_TEXT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="fasst-mini-en-de", metavar="NAME|DIR")
+    parser.add_argument("--corpus", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--mode", default="talks", help="talks or sentences (default: talks)")
+    parser.add_argument("--items", type=int, default=40, help="how many (default: %(default)s)")
+    parser.add_argument("--k", default="3", metavar="K,K", help="waits in segments (default: 3)")
+    parser.add_argument("--n", type=int, default=3, help="words a segment (default: 3)")
+    parser.add_argument("--batch", type=int, default=16, help="sessions at a time")
+    parser.add_argument("--seed", type=int, default=1, help="of the choice and the bootstrap")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="BLEU over lag, as an image")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def run_quality(args: argparse.Namespace) -> dict[str, Any]:
+    """Measures and returns the object that `--json` prints."""
+    try:
+        ks = tuple(int(k) for k in args.k.split(","))
+    except ValueError:
+        raise UsageError(f"--k is {args.k!r}, it must be numbers such as 1,2,3") from None
+    from earvoice.bench.curve import QualitySpec, curve_as_json, plot_curves, quality_curve
+    from earvoice.bench.quality import Quality
+    from earvoice.loading import load
+    from earvoice.zoo import find, read_card
+
+    spec = QualitySpec(args.corpus, args.mode, args.items, ks, args.n, args.batch, args.seed)
+    folder = find(args.model)
+    card = read_card(folder)
+
+    def say(quality: Quality) -> None:
+        print(
+            f"{quality.policy}: BLEU {quality.bleu} [{quality.bleu_low}, {quality.bleu_high}], "
+            f"LAAL {quality.laal_ms:.0f} ms, {quality.items} {quality.mode}",
+            file=sys.stderr,
+        )
+
+    import torch
+
+    torch.set_num_threads(1)
+    interpreter = load(folder, rows=args.batch)
+    found = quality_curve(interpreter, spec, card.src_langs[0], card.tgt_langs[0], say)
+    if args.plot is not None:
+        plot_curves({card.name: found}, args.plot)
+    return curve_as_json(card.name, spec, found)
