@@ -1,12 +1,29 @@
-"""From a model folder, or the name of a shipped model, to an interpreter."""
+"""From a model folder, or the name of a shipped model, to an interpreter.
+
+A model folder holds `config.json`, `model.safetensors`, `tokenizer.json` and the `manifest.json`
+that seals them. The network is laid out without memory and takes the tensors of the file as they
+are, so loading costs reading the file.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from earvoice.errors import CheckpointError
+from earvoice.config import parse
+from earvoice.errors import CheckpointError, ConfigError, UsageError
+from earvoice.models.blank import blank_weights
+from earvoice.models.files import MANIFEST, load_weights, read_safetensors, verify_manifest
 from earvoice.policies import PolicySpec
 from earvoice.session import Interpreter
+from earvoice.systems import SystemConfig, build
+from earvoice.systems.fasst import Fasst
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.zoo import find
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
 
 
 def load(model: str | Path, *, policy: PolicySpec | None = None, rows: int = 1) -> Interpreter:
@@ -19,30 +36,55 @@ def load(model: str | Path, *, policy: PolicySpec | None = None, rows: int = 1) 
         rows: streams to make room for at once (more are added when needed).
     Raises: UsageError for an unknown name, CheckpointError for a damaged or foreign folder.
     """
-    from earvoice.zoo import find
+    if rows < 1:
+        raise UsageError(f"rows is {rows}, it must be 1 or more")
+    system, tokenizer = load_system(find(model))
+    return system.interpreter(tokenizer, policy=policy, rows=rows)
 
-    folder = find(str(model))
-    import torch
 
-    from earvoice.config import parse
-    from earvoice.systems import SystemConfig, build
-    from earvoice.text.tokenizer import Tokenizer
-    from earvoice.train.checkpoint import load_weights, read_safetensors, verify_manifest
+def load_system(folder: Path) -> tuple[Fasst, Tokenizer]:
+    """The network, in float32 and ready to run, and the vocabulary of a model folder.
 
-    verify_manifest(folder)
+    Raises: CheckpointError naming the file and what is wrong with it.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(
+            f"{folder} is not a finished model: it has no {MANIFEST}; "
+            "training writes one when it exports to OUT/model"
+        )
+    verify_manifest(folder, required=(CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
+    config = read_config(folder / CONFIG_FILE)
+    tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
+    if tokenizer.vocab_size != config.llm.vocab_size:
+        raise CheckpointError(
+            f"{folder}: {TOKENIZER_FILE} has {tokenizer.vocab_size} entries, "
+            f"{CONFIG_FILE} says {config.llm.vocab_size}"
+        )
+    return build_with_weights(config, folder / WEIGHTS_FILE), tokenizer
+
+
+def read_config(path: Path) -> SystemConfig:
+    """The configuration of a system. Raises: CheckpointError, also for a kind unknown here."""
     try:
-        import json
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    try:
+        return parse(data, SystemConfig, where=str(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{error} (a model of another version or system?)") from None
 
-        data = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder}: config.json cannot be read ({error})") from error
-    config = parse(data, SystemConfig, where=str(folder / "config.json"))
-    with torch.device("meta"):
-        system = build(config)
-    weights = {
-        name: value.float()
-        for name, value in read_safetensors(folder / "model.safetensors").items()
-    }
-    load_weights(system, weights, str(folder / "model.safetensors"), assign=True)
-    system.eval()
-    return system.interpreter(Tokenizer.load(folder), policy=policy, rows=rows)
+
+def build_with_weights(config: SystemConfig, weights: Path) -> Fasst:
+    """A system whose tensors are those of a file, as float32.
+
+    Raises: CheckpointError when the file does not fit the configuration.
+    """
+    try:
+        with blank_weights():
+            system = build(config)
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # sizes that fit no network
+        raise CheckpointError(f"{weights.parent / CONFIG_FILE}: {error}") from error
+    tensors = {name: value.float() for name, value in read_safetensors(weights).items()}
+    load_weights(system, tensors, str(weights), assign=True)
+    return system.eval().requires_grad_(False)

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "systems": BASE | WORDS | NETS | {"sessions", "data"},
     "data": BASE | {"text", "policies"},  # training imitates a policy's schedule
     "train": BASE | WORDS | NETS | {"data", "systems"},
-    "loading": BASE | WORDS | {"systems", "train", "zoo"},
+    "loading": BASE | WORDS | {"models", "systems", "zoo"},
     "eval": BASE | WORDS | {"captions", "driver"},
     "serve": BASE | WORDS | {"captions", "driver"},
     "bench": BASE | WORDS | NETS | {"data", "driver", "loading", "sessions", "systems", "zoo"},

@@ -31,6 +31,18 @@ class TargetWords:
 
 
 @dataclass(frozen=True)
+class SpokenTokens:
+    """The source as tokens in time, for text-only stages. All [B, N]; segment 0 is padding.
+
+    position counts from the first speech position; segment is the one in which the word ends.
+    """
+
+    ids: Tensor
+    position: Tensor
+    segment: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """What an objective gets. Shapes, with N words in the whole batch:
 
@@ -48,6 +60,7 @@ class Batch:
     targets: list[TargetWords]
     audio_s: float
     tokens: int
+    spoken: SpokenTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,16 @@ class Collator:
     """Makes batches. Deterministic: all randomness comes from the given generator."""
 
     def __init__(
-        self, tokenizer: Tokenizer, grid: Grid, phone_ids: dict[str, int], augment: Augment | None
+        self,
+        tokenizer: Tokenizer,
+        grid: Grid,
+        phone_ids: dict[str, int],
+        augment: Augment | None,
+        text_forms: tuple[float, float, float] = (0.0, 0.0, 1.0),
     ) -> None:
         self.tokenizer, self.grid, self.phone_ids = tokenizer, grid, phone_ids
         self.augment = augment
+        self.text_forms = text_forms
         self._word_cache: dict[str, list[int]] = {}
 
     def __call__(self, windows: Sequence[Window], rng: random.Random, *, audio: bool) -> Batch:
@@ -87,14 +106,43 @@ class Collator:
         return Batch(
             samples=torch.from_numpy(samples),
             phones=torch.from_numpy(self._phones(windows, length)),
-            word_spans=torch.tensor(spans).reshape(-1, 3),
-            word_ids=torch.tensor(padded).reshape(-1, width),
-            word_ids_mask=torch.tensor(mask).reshape(-1, width),
+            word_spans=torch.tensor(spans, dtype=torch.long).reshape(-1, 3),
+            word_ids=torch.tensor(padded, dtype=torch.long).reshape(-1, width),
+            word_ids_mask=torch.tensor(mask, dtype=torch.long).reshape(-1, width),
             oracle=self._oracle(len(windows), length // self.grid.embedding_samples, spans),
             targets=targets,
             audio_s=len(windows) * length / SAMPLE_RATE,
             tokens=sum(len(word) for target in targets for word in target.words),
+            spoken=None if audio else self._spoken(len(windows), segments, spans, ids, rng),
         )
+
+    def _spoken(
+        self,
+        batch: int,
+        segments: int,
+        spans: list[list[int]],
+        ids: list[list[int]],
+        rng: random.Random,
+    ) -> SpokenTokens | None:
+        """Source tokens in one of three forms, drawn per batch, from the easiest to the truest:
+
+        numbered one after the other, like text; numbered by where they are spoken; filling every
+        slot of their word (None: the batch's `oracle`).
+        """
+        form = rng.choices(("row", "time", "slots"), self.text_forms)[0]
+        if form == "slots":
+            return None
+        per_segment = self.grid.segment_samples // self.grid.embedding_samples
+        rows: list[list[tuple[int, int, int]]] = [[] for _ in range(batch)]
+        for (row, first, last), pieces in zip(spans, ids, strict=True):
+            segment = min(last // per_segment, segments - 1) + 1
+            for number, piece in enumerate(pieces):
+                spoken_at = first + number * (last + 1 - first) // len(pieces)
+                position = len(rows[row]) if form == "row" else spoken_at
+                rows[row].append((piece, position, segment))
+        width = max(1, *(len(row) for row in rows))
+        table = torch.tensor([row + [(0, 0, 0)] * (width - len(row)) for row in rows])
+        return SpokenTokens(*table.unbind(-1))
 
     def _samples(self, window: Window, length: int, rng: random.Random) -> np.ndarray:
         start = round(window.start_s * SAMPLE_RATE)

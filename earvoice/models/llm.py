@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from earvoice.config import Config
-from earvoice.nn.attention import attend, attend_rows, rotary_angles, rotate, write_rows
+from earvoice.nn.attention import RowStep, attend, rotary_angles, rotate
 from earvoice.nn.cache import EntryCache, init_entry_cache
 from earvoice.nn.masks import Entries, MaskFn, causal
 from earvoice.nn.state import row_list
@@ -105,10 +105,12 @@ class LlamaLayer(nn.Module):
         """Queries, keys (rotated) and values of x [B, T, D]: each [B, T, heads, Dh]."""
         batch, length, _ = x.shape
         qkv = self.qkv(self.attn_norm(x)).view(batch, length, -1, self.head_dim)
-        q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=2)
+        qk, v = qkv.split([self.heads + self.kv_heads, self.kv_heads], dim=2)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        return rotate(q, cos, sin), rotate(k, cos, sin), v
+            q, k = qk.split([self.heads, self.kv_heads], dim=2)
+            qk = torch.cat([self.q_norm(q), self.k_norm(k)], dim=2)
+        q, k = rotate(qk, cos, sin).split([self.heads, self.kv_heads], dim=2)
+        return q, k, v
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """Adds attention [B, H, T, Dh] and the feed-forward to x [B, T, D]."""
@@ -175,13 +177,14 @@ class Llama(nn.Module):
         index = row_list(rows, x.shape[0], state)
         slots = state.append(index, entries)
         lengths = [int(state.length[row]) for row in index]
-        allowed = state.visible(index, slots, entries, mask)
+        allowed = None if mask is None else state.visible(index, slots, entries, mask)
+        step = RowStep(index, slots, lengths, allowed, x)
         for number, layer in enumerate(self.layers):
             q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
             k_pool, v_pool = state.k[:, number], state.v[:, number]
-            write_rows(k_pool, index, slots, k)
-            write_rows(v_pool, index, slots, v)
-            y = attend_rows(q.transpose(1, 2), k_pool, v_pool, index, lengths, allowed)
+            step.write(k_pool, k)
+            step.write(v_pool, v)
+            y = step.attend(q.transpose(1, 2), k_pool, v_pool)
             x = layer.finish(x, y)  # type: ignore[operator]
         return self.norm(x)
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from earvoice.nn.state import State, row_list, same_phase
+from earvoice.nn.state import State, neighbours, row_list, same_phase
 from earvoice.units import Rate
 
 
@@ -51,13 +51,13 @@ def prepend_tail(x: Tensor, state: TailState, rows: list[int]) -> Tensor:
     fill = same_phase(state.fill, rows, "inputs waiting in a convolution")
     if fill == 0:
         return x
-    return torch.cat([state.tail[rows, :fill].to(x.dtype), x], dim=1)
+    return torch.cat([state.tail[neighbours(rows), :fill].to(x.dtype), x], dim=1)
 
 
 def keep_tail(x: Tensor, used: int, state: TailState, rows: list[int]) -> None:
     """Stores what follows the first `used` inputs of x [B, T, D] for the next call."""
     rest = x[:, used:]
-    state.tail[rows, : rest.shape[1]] = rest.to(state.tail.dtype)
+    state.tail[neighbours(rows), : rest.shape[1]] = rest.to(state.tail.dtype)
     state.fill[rows] = rest.shape[1]
 
 
@@ -166,7 +166,7 @@ class CausalDepthwiseConv(nn.Module):
             keep_tail(x, frames, state, index)
         y = x[:, :frames] * self.weight[0]
         for offset in range(1, self.kernel):
-            y = y + x[:, offset : offset + frames] * self.weight[offset]
+            y = torch.addcmul(y, x[:, offset : offset + frames], self.weight[offset])
         return y
 
     def flush(self, state: TailState, rows: Sequence[int] | None = None) -> Tensor:

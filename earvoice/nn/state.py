@@ -104,12 +104,23 @@ class State:
         return self
 
     def phase(self, row: int) -> tuple[int, ...]:
-        """How many inputs wait in each convolution of a row.
+        """`phases` of one row."""
+        return self.phases([row])[0]
+
+    def phases(self, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """How many inputs wait in each convolution, row by row.
 
         Rows of equal phase can share a batch: the same input gives them equally many outputs.
         """
-        own = tuple(int(leaf[row]) for name, leaf in self.leaves() if name == "fill")
-        return own + tuple(part for _, child in self.children() for part in child.phase(row))
+        waiting = [fill[list(rows)].tolist() for fill in self._fills()]
+        return list(zip(*waiting, strict=True)) if waiting else [()] * len(rows)
+
+    def _fills(self) -> Iterator[np.ndarray]:
+        for name, leaf in self.leaves():
+            if name == "fill" and isinstance(leaf, np.ndarray):
+                yield leaf
+        for _, child in self.children():
+            yield from child._fills()
 
     def save_row(self, row: int) -> dict[str, Tensor]:
         """One stream as a flat dict of tensors, the only form in which it leaves the process."""
@@ -195,6 +206,13 @@ def row_list(rows: Sequence[int] | None, batch: int, state: State) -> list[int]:
     if len(set(index)) != batch:
         raise ValueError(f"rows {index} name a stream twice")
     return index
+
+
+def neighbours(rows: Sequence[int]) -> slice | list[int]:
+    """An index for rows of a state: a slice, which copies nothing, where they are neighbours."""
+    first, count = rows[0], len(rows)
+    index = list(rows)
+    return slice(first, first + count) if index == list(range(first, first + count)) else index
 
 
 def same_phase(counters: np.ndarray, rows: Sequence[int], what: str) -> int:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from earvoice.nn.attention import attend, attend_rows, write_rows
+from earvoice.nn.attention import RowStep, attend
 from earvoice.nn.cache import RingState, init_ring
 from earvoice.nn.conv import (
     CausalDepthwiseConv,
@@ -51,20 +51,6 @@ class EncoderState(State):
     layers: list[LayerState]
 
 
-@dataclass(frozen=True)
-class RingSlots:
-    """Where one block goes in each row's ring and what it may see there.
-
-    write [B, T] slots; lengths: slots in use a row; mask [B, 1, T, longest] only for an incomplete
-    last block, which must not see the stale slots it did not overwrite.
-    """
-
-    rows: list[int]
-    write: Tensor
-    lengths: list[int]
-    mask: Tensor | None
-
-
 class EncoderLayer(nn.Module):
     """Pre-norm layer: attention, optional causal depthwise convolution, feed-forward.
 
@@ -89,29 +75,29 @@ class EncoderLayer(nn.Module):
         x: Tensor,
         mask: Tensor | None,
         state: LayerState | None = None,
-        slots: RingSlots | None = None,
+        step: RowStep | None = None,
     ) -> Tensor:
-        """[B, T, D] -> [B, T, D]; `mask` offline, `state` and `slots` for one live block."""
-        x = x + self._attention(self.attn_norm(x), mask, state, slots)
+        """[B, T, D] -> [B, T, D]; `mask` offline, `state` and `step` for one live block."""
+        x = x + self._attention(self.attn_norm(x), mask, state, step)
         if self.conv is not None and self.conv_norm is not None and self.conv_out is not None:
             conv_state = None if state is None else state.conv
-            rows = None if slots is None else slots.rows
+            rows = None if step is None else step.rows
             x = x + self.conv_out(F.silu(self.conv(self.conv_norm(x), conv_state, rows)))
         return x + self.ffn_out(F.gelu(self.ffn_in(self.ffn_norm(x))))
 
     def _attention(
-        self, x: Tensor, mask: Tensor | None, state: LayerState | None, slots: RingSlots | None
+        self, x: Tensor, mask: Tensor | None, state: LayerState | None, step: RowStep | None
     ) -> Tensor:
         batch, frames, dim = x.shape
         qkv = self.qkv(x).view(batch, frames, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        if state is None or slots is None:
+        if state is None or step is None:
             y = attend(q, k, v, mask)
         else:
             ring = state.ring
-            write_rows(ring.k, slots.rows, slots.write, k.transpose(1, 2))
-            write_rows(ring.v, slots.rows, slots.write, v.transpose(1, 2))
-            y = attend_rows(q, ring.k, ring.v, slots.rows, slots.lengths, slots.mask)
+            step.write(ring.k, k.transpose(1, 2))
+            step.write(ring.v, v.transpose(1, 2))
+            y = step.attend(q, ring.k, ring.v)
         return self.out(y.transpose(1, 2).reshape(batch, frames, dim))
 
 
@@ -224,14 +210,16 @@ class BlockwiseEncoder(nn.Module):
 
     def _step(self, x: Tensor, state: EncoderState, rows: list[int]) -> Tensor:
         """One block (or the shorter last one) of rows that stand at the same ring phase."""
-        slots = self._slots(state.frames[rows], rows, x.shape[1])
+        step = self._row_step(state.frames[rows], rows, x)
         x = x + F.gelu(self.position(x, state.position, rows))
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
-            x = layer(x, None, layer_state, slots)
+            x = layer(x, None, layer_state, step)
         state.frames[rows] += x.shape[1]
         return self.norm(x)
 
-    def _slots(self, done: np.ndarray, rows: list[int], count: int) -> RingSlots:
+    def _row_step(self, done: np.ndarray, rows: list[int], x: Tensor) -> RowStep:
+        """Where one block [B, T, D] goes in each row's ring, and what it may see there."""
+        count = x.shape[1]
         if self.left_blocks is None and int(done.max()) + count > self.capacity:
             raise ValueError(
                 f"unlimited left context is bounded to {self.capacity} frames in a live stream"
@@ -241,7 +229,8 @@ class BlockwiseEncoder(nn.Module):
         lengths = [min(int(frames) + count, self.capacity) for frames in done]
         mask = None
         if count < self.block and int(done[0]) >= self.capacity:  # flush: one row at a time
+            # An incomplete last block must not see the stale slots it did not overwrite.
             lengths = [self.capacity]
             mask = torch.ones(1, 1, count, self.capacity, dtype=torch.bool)
             mask[..., int(start[0]) + count : int(start[0]) + self.block] = False
-        return RingSlots(rows, write, lengths, mask)
+        return RowStep(rows, write, lengths, mask, x)

@@ -278,8 +278,10 @@ class AppendInterpreter:
         ready = [(i, session) for i, session in enumerate(own) if session.audio.has_segment]
         with self._lock, torch.inference_mode():
             groups = defaultdict(list)
-            for index, session in sorted(ready, key=lambda item: item[1].row):
-                groups[self.speech_state.phase(session.row)].append((index, session))
+            ready.sort(key=lambda item: item[1].row)
+            phases = self.speech_state.phases([session.row for _, session in ready])
+            for phase, member in zip(phases, ready, strict=True):
+                groups[phase].append(member)
             for group in groups.values():
                 for (index, _), new in zip(
                     group, self._step([session for _, session in group]), strict=True

@@ -263,9 +263,13 @@ class Fasst(nn.Module):
     def text_wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Pre-training of a small LM on text: the embeddings of the words stand for their speech.
 
-        Each speech slot carries the mean token embedding of the word spoken then, which is what
-        WACO later teaches the encoder to produce; the layout and the masks are stage 2's.
+        The source comes as tokens in time (`SpokenTokens`), or each speech slot carries the mean
+        token embedding of the word spoken then, which is what WACO later teaches the encoder to
+        produce. The layout and the masks are stage 2's.
         """
+        if batch.spoken is not None:
+            speech = self.lm.embed(batch.spoken.ids)
+            return self._translation_loss(speech, batch.targets, batch.spoken)
         words = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
         silence = self.lm.embed(torch.tensor([[self._bound.pad_id]]))[0]
         table = torch.cat([silence, words])
@@ -294,7 +298,9 @@ class Fasst(nn.Module):
         accuracy = (logits.argmax(-1) == labels)[known].float().mean()
         return F.cross_entropy(logits[known].float(), labels[known]), accuracy.detach()
 
-    def _translation_loss(self, speech: Tensor, targets: Sequence[Any]) -> dict[str, Tensor]:
+    def _translation_loss(
+        self, speech: Tensor, targets: Sequence[Any], spoken: Any = None
+    ) -> dict[str, Tensor]:
         stepped = [
             stepped_target(
                 target.words,
@@ -309,7 +315,7 @@ class Fasst(nn.Module):
             )
             for target in targets
         ]
-        hidden, layout = self.training_forward(speech, stepped)
+        hidden, layout = self.training_forward(speech, stepped, spoken)
         counted = layout.labels >= 0
         logits = self.lm.logits(hidden[counted]).float()
         labels = layout.labels[counted]
@@ -318,18 +324,21 @@ class Fasst(nn.Module):
         return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
 
     def training_forward(
-        self, speech: Tensor, targets: Sequence[SteppedTarget]
+        self, speech: Tensor, targets: Sequence[SteppedTarget], spoken: Any = None
     ) -> tuple[Tensor, Layout]:
         """All speech first, all text after (section 3.3): hidden states of the text rows.
 
-        Args: speech [B, N, D] embeddings; targets, one per item.
+        Args: speech [B, N, D] embeddings; targets, one per item; spoken: positions and segments
+            of the embeddings where they are not the speech model's own.
         Returns: hidden [B, U, D] and the layout of those rows.
         """
         bound = self._bound
         batch, count, _ = speech.shape
         before = torch.tensor(bound.prompts[OFFLINE_K].before).expand(batch, -1)
         layout = training_layout(targets, bound, before.shape[1], count)
-        head = _speech_entries(batch, before.shape[1], self.segment_of(count))
+        segment = self.segment_of(count).expand(batch, -1) if spoken is None else spoken.segment
+        position = torch.arange(count).expand(batch, -1) if spoken is None else spoken.position
+        head = _speech_entries(before.shape[1], position, segment)
         prompt = self.lm.embed(before).to(speech.dtype)
         text = self.lm.embed(layout.ids).to(speech.dtype)
         x = torch.cat([prompt, speech, text], dim=1)
@@ -428,14 +437,18 @@ def _text_rows(
     return rows
 
 
-def _speech_entries(batch: int, prompt_tokens: int, segment: Tensor) -> Entries:
-    """Prompt and speech: positions and orders count up from zero."""
-    count = prompt_tokens + len(segment)
-    index = torch.arange(count).expand(batch, -1)
-    kind = torch.full((count,), SPEECH)
-    kind[:prompt_tokens] = PROMPT
-    segments = torch.cat([torch.zeros(prompt_tokens, dtype=torch.long), segment])
-    return Entries(index, index, kind.expand(batch, -1), segments.expand(batch, -1))
+def _speech_entries(prompt_tokens: int, position: Tensor, segment: Tensor) -> Entries:
+    """Prompt and speech. position [B, N] counts from the prompt's end; segment 0 is padding."""
+    batch, count = segment.shape
+    prompt = torch.arange(prompt_tokens).expand(batch, -1)
+    zeros = torch.zeros(batch, prompt_tokens, dtype=torch.long)
+    kind = torch.where(segment > 0, SPEECH, PADDING)
+    return Entries(
+        order=torch.arange(prompt_tokens + count).expand(batch, -1),
+        position=torch.cat([prompt, position + prompt_tokens], dim=1),
+        kind=torch.cat([torch.full_like(zeros, PROMPT), kind], dim=1),
+        segment=torch.cat([zeros, segment], dim=1),
+    )
 
 
 def _joined(left: Entries, right: Entries) -> Entries:

@@ -1,0 +1,1 @@
+"""Training: recipes as data, stages, one loop, checkpoints, export."""

@@ -13,7 +13,6 @@ checkpoint whose manifest holds is used, and older damage is reported.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -23,14 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
+from earvoice.models.files import (
+    load_weights,
+    read_safetensors,
+    verify_manifest,
+    write_manifest,
+)
 
-MANIFEST = "manifest.json"
 KEEP = 2
+FILES = ("model.safetensors", "optimiser.safetensors", "state.json")
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,12 @@ class Checkpoint:
 
     def weights(self) -> dict[str, Tensor]:
         """All parameters."""
-        return load_file(self.path / "model.safetensors")
+        return read_safetensors(self.path / "model.safetensors")
 
     def restore(self, module: nn.Module, optim: torch.optim.Optimizer) -> None:
         """Puts weights and optimiser back exactly."""
         load_weights(module, self.weights(), str(self.path))
-        moments = load_file(self.path / "optimiser.safetensors")
+        moments = read_safetensors(self.path / "optimiser.safetensors")
         parameters = [p for group in optim.param_groups for p in group["params"]]
         for index, parameter in enumerate(parameters):
             prefix = f"{index}."
@@ -65,32 +69,14 @@ class Checkpoint:
                 optim.state[parameter] = entry
 
 
-def load_weights(
-    module: nn.Module, weights: Mapping[str, Tensor], where: str, *, assign: bool = False
-) -> None:
-    """Strict loading: every key and shape must fit.
-
-    Raises: CheckpointError naming what is missing, unknown or misshapen.
-    """
-    own = module.state_dict()
-    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-    if missing or unknown:
-        raise CheckpointError(
-            f"{where}: {len(missing)} tensors missing (e.g. {missing[:2]}), "
-            f"{len(unknown)} unknown (e.g. {unknown[:2]})"
-        )
-    for name, value in weights.items():
-        if own[name].shape != value.shape:
-            raise CheckpointError(
-                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
-            )
-    module.load_state_dict(dict(weights), assign=assign)
-
-
 def save(
     folder: Path, module: nn.Module, optim: torch.optim.Optimizer, state: Mapping[str, Any]
 ) -> Path:
-    """Writes a checkpoint atomically and removes all but the newest few."""
+    """Writes a checkpoint atomically; it and those just before it are kept.
+
+    Checkpoints of later steps are removed too: they belong to a run that this one replaces, and
+    would be taken for its newest.
+    """
     final = folder / f"step-{int(state['step']):08d}"
     temporary = folder / (final.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -99,11 +85,11 @@ def save(
     save_file(_moments(optim), temporary / "optimiser.safetensors")
     (temporary / "state.json").write_text(json.dumps(dict(state), indent=1, sort_keys=True))
     write_manifest(temporary)
+    _sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     os.replace(temporary, final)
     _sync(folder)
-    for old in _folders(folder)[:-KEEP]:
-        shutil.rmtree(old)
+    _prune(folder, final)
     return final
 
 
@@ -112,64 +98,21 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     problems = []
     for path in reversed(_folders(folder)):
         try:
-            verify_manifest(path)
-            return Checkpoint(path, json.loads((path / "state.json").read_text())), problems
+            verify_manifest(path, required=FILES)
+            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
         except (CheckpointError, OSError, ValueError) as error:
             problems.append(str(error))
+        else:
+            return Checkpoint(path, state), problems
     return None, problems
 
 
-def write_manifest(folder: Path) -> None:
-    """Records size and SHA-256 of every file of a folder and flushes them to disk."""
-    files = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != MANIFEST and path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    with (folder / MANIFEST).open("w") as file:
-        json.dump({"files": files}, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def verify_manifest(folder: Path) -> None:
-    """Checks every file against the manifest.
-
-    Raises: CheckpointError naming the file and what differs.
-    """
-    try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-        items = [(str(name), int(v["bytes"]), str(v["sha256"])) for name, v in files.items()]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: no readable {MANIFEST} ({error})") from error
-    for name, size, digest in items:
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise CheckpointError(f"{folder}: {name} is missing")
-        if path.stat().st_size != size:
-            raise CheckpointError(
-                f"{path} has {path.stat().st_size} bytes, the manifest says {size}"
-            )
-        if sha256(path) != digest:
-            raise CheckpointError(f"{path} does not match its SHA-256: it was changed or damaged")
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file. Raises: CheckpointError when it cannot be read."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _prune(folder: Path, final: Path) -> None:
+    """Removes all checkpoints but `final` and the KEEP - 1 before it."""
+    folders = _folders(folder)
+    last = folders.index(final) + 1
+    for path in folders[: max(0, last - KEEP)] + folders[last:]:
+        shutil.rmtree(path)
 
 
 def _folders(folder: Path) -> list[Path]:

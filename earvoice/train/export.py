@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from earvoice.models.files import write_manifest
 from earvoice.text.tokenizer import Tokenizer
-from earvoice.train.checkpoint import write_manifest
 from earvoice.train.stage import RecipeConfig
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -15,16 +15,21 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def check_patterns(patterns: Collection[str], names: Collection[str], key: str) -> None:
+    """Raises: ConfigError for a pattern that matches nothing, which is always a misspelling."""
+    for pattern in patterns:
+        if not any(matches(name, [pattern]) for name in names):
+            parts = ", ".join(sorted({name.split(".")[0] for name in names}))
+            raise ConfigError(f"{key}: {pattern!r} matches no parameter; the parts are {parts}")
+
+
 def freeze(module: nn.Module, trainable: Sequence[str]) -> list[str]:
     """Leaves gradients on for matching parameters only; returns their names.
 
-    Raises: ConfigError for a pattern that matches nothing, which is always a misspelling.
+    Raises: ConfigError for a pattern that matches nothing.
     """
     names = [name for name, _ in module.named_parameters()]
-    for pattern in trainable:
-        if not any(matches(name, [pattern]) for name in names):
-            parts = sorted({name.split(".")[0] for name in names})
-            raise ConfigError(f"trainable: {pattern!r} matches no parameter; there are {parts}")
+    check_patterns(trainable, names, "trainable")
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(matches(name, trainable))
     return [name for name in names if matches(name, trainable)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +19,12 @@ class TrainLog:
         self._board = _board(folder)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """One record: the step, wall time, and named values."""
-        record = {"step": step, "time_s": round(time.time(), 3), **values}
-        self._file.write(json.dumps(record) + "\n")
+        """One record: the step, wall time, and named values; JSON has no NaN, so that is null."""
+        plain = {name: None if _is_nan(value) else value for name, value in values.items()}
+        record = {"step": step, "time_s": round(time.time(), 3), **plain}
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
         if self._board is not None:
-            for name, value in values.items():
+            for name, value in plain.items():
                 if isinstance(value, int | float):
                     self._board.add_scalar(name, value, step)
 
@@ -31,6 +33,10 @@ class TrainLog:
         self._file.close()
         if self._board is not None:
             self._board.close()
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _board(folder: Path) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from rich.progress import (
 )
 from torch import Tensor, nn
 
-from earvoice.errors import EarvoiceError
+from earvoice.errors import CheckpointError, ConfigError, EarvoiceError
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.examples import Examples
 from earvoice.train.freeze import freeze
 from earvoice.train.log import TrainLog
 from earvoice.train.optim import learning_rate, optimiser, set_learning_rate
 from earvoice.train.stage import StageConfig
+
+_log = logging.getLogger("earvoice.train")
 
 MAX_NON_FINITE = 5
 LOG_EVERY_STEPS = 10
@@ -57,49 +60,107 @@ def run_stage(system: Any, run: StageRun, *, resume: bool, quiet: bool = False) 
     the same bytes as an unbroken one: batches are a function of the step, saves happen between
     steps, and the only random state is the batch's.
 
-    Raises: TrainingError after a few non-finite steps in a row (none is skipped silently).
+    Raises: TrainingError after a few non-finite steps in a row (none is skipped silently);
+    CheckpointError when there is something to resume and all of it is damaged.
     """
     stage = run.stage
+    check_objective(stage, system.objectives)
     torch.set_flush_denormal(True)
     freeze(system, stage.trainable)
     optim = optimiser(system, stage)
-    start = _resume(system, optim, run) if resume else 0
-    log = TrainLog(run.folder)
-    objective = system.objectives[stage.objective]
-    system.train()
-    bad = 0
-    clock, audio_s, tokens = time.perf_counter(), 0.0, 0
-    with _progress(quiet) as progress:
-        task = progress.add_task(stage.name, total=stage.steps, completed=start, note="")
-        for step in range(start, stage.steps):
-            _ramp(run, step)
-            set_learning_rate(optim, learning_rate(stage, step))
-            losses, heard_s, seen = _step(system, objective, optim, run, step)
-            audio_s, tokens = audio_s + heard_s, tokens + seen
-            bad = 0 if losses["finite"] else bad + 1
-            if bad >= MAX_NON_FINITE:
-                raise TrainingError(
-                    f"stage {stage.name!r}: {bad} non-finite losses in a row at step {step}; "
-                    "lower lr or clip_norm, or look for empty words in the data"
-                )
-            done = step + 1
-            if done % LOG_EVERY_STEPS == 0 or done == stage.steps:
-                spent = time.perf_counter() - clock
-                rates = {"audio_per_s": audio_s / spent, "tokens_per_s": tokens / spent}
-                log.write(done, {**losses, **rates, "lr": learning_rate(stage, step)})
-                clock, audio_s, tokens = time.perf_counter(), 0.0, 0
-                note = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k != "finite")
-                progress.update(task, note=f"{note} {rates['tokens_per_s']:.0f} tokens/s")
-            progress.update(task, completed=done)
-            if run.validate is not None and _due(done, stage.validate_every_steps, stage.steps):
-                system.eval()
-                log.write(done, run.validate(done))
-                system.train()
-                clock, audio_s, tokens = time.perf_counter(), 0.0, 0
-            if _due(done, stage.save_every_steps, stage.steps):
-                state = {**run.lineage, "stage": stage.name, "step": done}
-                checkpoints.save(run.folder, system, optim, state)
-    log.close()
+    with contextlib.closing(TrainLog(run.folder)) as log:
+        start = _resume(system, optim, run, log) if resume else 0
+        system.train()
+        with _progress(quiet) as progress:
+            _train(system, optim, run, start, log, progress)
+
+
+def check_objective(stage: StageConfig, objectives: Collection[str]) -> None:
+    """Raises: ConfigError for an objective the system does not have."""
+    if stage.objective not in objectives:
+        raise ConfigError(
+            f"stage {stage.name!r}: objective is {stage.objective!r}, "
+            f"it must be one of {', '.join(sorted(objectives))}"
+        )
+
+
+def _train(
+    system: Any,
+    optim: torch.optim.Optimizer,
+    run: StageRun,
+    start: int,
+    log: TrainLog,
+    progress: Any,
+) -> None:
+    """The steps from `start` to the stage's end: learn, report, validate, save."""
+    stage, objective = run.stage, system.objectives[run.stage.objective]
+    task = progress.add_task(stage.name, total=stage.steps, completed=start, note="")
+    guard, speed = _Guard(stage.name, log), _Speed()
+    for step in range(start, stage.steps):
+        _ramp(run, step)
+        rate = learning_rate(stage, step)
+        set_learning_rate(optim, rate)
+        losses = _step(system, objective, optim, run, step, speed)
+        done = step + 1
+        guard.check(done, losses)
+        if done % LOG_EVERY_STEPS == 0 or done == stage.steps:
+            rates = speed.take()
+            log.write(done, {**losses, **rates, "lr": rate, "skipped_steps": guard.skipped})
+            note = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            progress.update(task, note=f"{note} {rates['tokens_per_s']:.0f} tokens/s")
+        progress.update(task, completed=done)
+        if run.validate is not None and _due(done, stage.validate_every_steps, stage.steps):
+            system.eval()
+            log.write(done, run.validate(done))
+            system.train()
+            speed.take()
+        if _due(done, stage.save_every_steps, stage.steps):
+            state = {**run.lineage, "stage": stage.name, "step": done}
+            checkpoints.save(run.folder, system, optim, state)
+
+
+class _Speed:
+    """How much was learnt from per second since the last report."""
+
+    def __init__(self) -> None:
+        self.audio_s, self.tokens = 0.0, 0
+        self._since = time.perf_counter()
+
+    def take(self) -> dict[str, float]:
+        """The rates, and begins anew."""
+        now = time.perf_counter()
+        spent_s = now - self._since
+        rates = {"audio_per_s": self.audio_s / spent_s, "tokens_per_s": self.tokens / spent_s}
+        self.audio_s, self.tokens, self._since = 0.0, 0, now
+        return rates
+
+
+class _Guard:
+    """Counts the steps that were skipped because a loss or gradient was not finite."""
+
+    def __init__(self, stage: str, log: TrainLog) -> None:
+        self._stage, self._log = stage, log
+        self.skipped = 0
+        self._in_a_row = 0
+
+    def check(self, done: int, losses: Mapping[str, float]) -> None:
+        """Raises: TrainingError after too many in a row."""
+        if is_finite(losses):
+            self._in_a_row = 0
+            return
+        self.skipped += 1
+        self._in_a_row += 1
+        self._log.write(done, {"skipped": "not finite", "skipped_steps": self.skipped, **losses})
+        if self._in_a_row >= MAX_NON_FINITE:
+            raise TrainingError(
+                f"stage {self._stage!r}: {self._in_a_row} non-finite losses in a row at step "
+                f"{done}; lower lr or clip_norm, or look for empty words in the data"
+            )
+
+
+def is_finite(losses: Mapping[str, float]) -> bool:
+    """Whether a step's loss and gradient norm may change the weights."""
+    return math.isfinite(losses["grad_norm"]) and math.isfinite(losses["loss"])
 
 
 def _step(
@@ -108,44 +169,49 @@ def _step(
     optim: torch.optim.Optimizer,
     run: StageRun,
     step: int,
-) -> tuple[dict[str, float], float, int]:
-    """One optimiser step: accumulation, clipping, non-finite guard. Returns losses and sizes."""
+    speed: _Speed,
+) -> dict[str, float]:
+    """One optimiser step: accumulation, clipping, non-finite guard. Returns the mean losses."""
     stage = run.stage
     optim.zero_grad(set_to_none=True)
-    sums: dict[str, float] = {}
-    audio_s, tokens = 0.0, 0
+    means: dict[str, float] = {}
     for part in range(stage.accumulate):
         batch = run.examples.batch(step * stage.accumulate + part)
         with torch.autocast("cpu", torch.bfloat16, enabled=stage.precision == "bfloat16"):
             losses = objective(batch)
         (losses["loss"] / stage.accumulate).backward()
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / stage.accumulate
-        audio_s, tokens = audio_s + batch.audio_s, tokens + batch.tokens
+            means[name] = means.get(name, 0.0) + value.detach().item() / stage.accumulate
+        speed.audio_s, speed.tokens = speed.audio_s + batch.audio_s, speed.tokens + batch.tokens
     trainable = [p for group in optim.param_groups for p in group["params"]]
-    norm = float(nn.utils.clip_grad_norm_(trainable, stage.clip_norm))
-    finite = math.isfinite(norm) and math.isfinite(sums["loss"])
-    if finite:
+    means["grad_norm"] = nn.utils.clip_grad_norm_(trainable, stage.clip_norm).item()
+    if is_finite(means):
         optim.step()
-    return {**sums, "grad_norm": norm, "finite": float(finite)}, audio_s, tokens
+    return means
 
 
-def _resume(system: nn.Module, optim: torch.optim.Optimizer, run: StageRun) -> int:
+def _resume(system: nn.Module, optim: torch.optim.Optimizer, run: StageRun, log: TrainLog) -> int:
+    """Puts the newest whole checkpoint in place. Returns the steps already done."""
     found, problems = checkpoints.newest(run.folder)
-    log = TrainLog(run.folder)
     for problem in problems:
         log.write(0, {"skipped_checkpoint": problem})
-    log.close()
+        _log.warning("stage %s: skipped a checkpoint: %s", run.stage.name, problem)
+    if found is None and problems:
+        raise CheckpointError(
+            f"{run.folder}: no checkpoint is whole ({problems[0]}); train without resuming to "
+            "start over"
+        )
     if found is None:
+        log.write(0, {"note": "nothing to resume: starting from step 0"})
         return 0
-    for key in ("config_hash",):
-        if found.state.get(key) != run.lineage.get(key):
-            raise TrainingError(
-                f"{found.path}: was made with another configuration "
-                f"({found.state.get(key)!r}, now {run.lineage.get(key)!r}); "
-                "resume with the same recipe and overrides, or choose another `out`"
-            )
+    if found.state.get("config_hash") != run.lineage.get("config_hash"):
+        raise TrainingError(
+            f"{found.path}: was made with another configuration "
+            f"({found.state.get('config_hash')!r}, now {run.lineage.get('config_hash')!r}); "
+            "resume with the same recipe and overrides, or choose another `out`"
+        )
     found.restore(system, optim)
+    log.write(found.step, {"note": f"resumed from {found.path.name}"})
     return found.step
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from earvoice.train.freeze import lr_scale_of
+from earvoice.train.freeze import check_patterns, lr_scale_of
 from earvoice.train.stage import StageConfig
 
 
@@ -15,7 +15,9 @@ def optimiser(module: nn.Module, stage: StageConfig) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; vectors (norms, biases) do not decay.
 
     Each group carries `scale`, its share of the scheduled learning rate.
+    Raises: ConfigError for an `lr_scale` pattern that matches nothing.
     """
+    check_patterns(stage.lr_scale, [name for name, _ in module.named_parameters()], "lr_scale")
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:

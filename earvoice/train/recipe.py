@@ -8,27 +8,29 @@ import json
 import os
 import platform
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
 from earvoice.data.manifest import Talk, load_talks
 from earvoice.data.synth.grammar import sample_sentence
 from earvoice.errors import ConfigError
+from earvoice.models.files import load_weights
 from earvoice.systems import build
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.examples import Examples
 from earvoice.train.export import export_model
-from earvoice.train.freeze import matches
+from earvoice.train.freeze import check_patterns, matches
 from earvoice.train.lock import FolderLock
-from earvoice.train.loop import StageRun, run_stage
+from earvoice.train.loop import StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
 from earvoice.train.validate import Validation
 from earvoice.units import SAMPLE_RATE
@@ -64,12 +66,13 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
         system = build(recipe.system)
         system.initialise()
         system.bind(tokenizer)
+        fresh = {name: value.clone() for name, value in system.state_dict().items()}
         wanted = options.stages or tuple(stage.name for stage in recipe.stages)
-        _check_names(recipe, wanted)
+        _check_names(recipe, wanted, system.objectives)
         for index, stage in enumerate(recipe.stages):
             if stage.name not in wanted:
                 continue
-            _initialise(system, recipe, index, out, options.reuse or {})
+            load_weights(system, _start(fresh, recipe, index, out, options.reuse or {}), stage.name)
             examples = _examples(recipe, stage, tokenizer, phones, talks, system)
             lineage = {"config_hash": _hash(recipe, index), **_versions(), "recipe": recipe.name}
             validate = _validation(recipe, stage, system, tokenizer)
@@ -110,8 +113,10 @@ def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig
 def _phone_ids(
     talks: Sequence[Talk], out: Path, room: int, reuse: Mapping[str, str]
 ) -> dict[str, int]:
-    """Phoneme symbols, numbered from 1 (0 is silence): kept with the run, or with the run whose
-    stage is reused, or found in the corpus."""
+    """Phoneme symbols, numbered from 1 (0 is silence).
+
+    Kept with the run, or with the run whose stage is reused, or found in the corpus.
+    """
     path = out / PHONES_FILE
     for known in (path, *(Path(folder).parent / PHONES_FILE for folder in reuse.values())):
         if known.exists():
@@ -130,7 +135,9 @@ def _phone_ids(
     return ids
 
 
-def _check_names(recipe: RecipeConfig, wanted: Sequence[str]) -> None:
+def _check_names(recipe: RecipeConfig, wanted: Sequence[str], objectives: Collection[str]) -> None:
+    for stage in recipe.stages:
+        check_objective(stage, objectives)
     names = [stage.name for stage in recipe.stages]
     for name in wanted:
         if name not in names:
@@ -139,15 +146,23 @@ def _check_names(recipe: RecipeConfig, wanted: Sequence[str]) -> None:
         raise ConfigError(f"stages: names must differ, got {names}")
 
 
-def _initialise(
-    system: Any, recipe: RecipeConfig, index: int, out: Path, reuse: Mapping[str, str]
-) -> None:
-    """Takes weights from earlier stages: by default everything from the previous one."""
+def _start(
+    fresh: Mapping[str, Tensor],
+    recipe: RecipeConfig,
+    index: int,
+    out: Path,
+    reuse: Mapping[str, str],
+) -> dict[str, Tensor]:
+    """The weights a stage starts from: random ones, and over them those of earlier stages.
+
+    By default everything comes from the stage before.
+    """
     stage = recipe.stages[index]
     sources = stage.init
     if sources is None:
         sources = {"*": recipe.stages[index - 1].name} if index else {}
-    own = dict(system.state_dict())
+    check_patterns(sources, fresh, f"stage {stage.name!r}: init")
+    weights = dict(fresh)
     for pattern, source in sources.items():
         folder = Path(reuse.get(source, out / source))
         found, problems = checkpoints.newest(folder)
@@ -157,9 +172,9 @@ def _initialise(
                 + (f" ({problems[0]})" if problems else "")
             )
         for name, value in found.weights().items():
-            if matches(name, [pattern]) and name in own and own[name].shape == value.shape:
-                own[name] = value
-    checkpoints.load_weights(system, own, stage.name)
+            if matches(name, [pattern]) and name in fresh and fresh[name].shape == value.shape:
+                weights[name] = value
+    return weights
 
 
 def _examples(
@@ -176,7 +191,7 @@ def _examples(
         embedding_samples=system.rate.stride,
     )
     augment = None if stage.augment is None else Augment(stage.augment)
-    collator = Collator(tokenizer, grid, phones, augment)
+    collator = Collator(tokenizer, grid, phones, augment, stage.data.text_forms)
     return Examples(
         stage.data,
         collator,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
 
 from earvoice.config import Config
 from earvoice.data.augment import AugmentConfig
-from earvoice.systems.fasst import FasstConfig
+from earvoice.policies.schedule import OFFLINE_K
+from earvoice.systems.fasst import WAIT_TAGS, FasstConfig
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class TokenizerConfig(Config):
@@ -25,15 +32,34 @@ class MixtureConfig(Config):
     """
 
     source: Literal["audio", "text"] = "audio"
-    batch_s: float = 96.0
-    segments: tuple[int, int] = (3, 26)
-    utterance: float = 0.4
-    fresh: float = 0.3
-    slid: float = 0.3
+    batch_s: Positive = 96.0
+    segments: tuple[Count, Count] = (3, 26)
+    """Least and most segments of a window; all windows of a batch have equally many."""
+    utterance: Share = 0.4
+    fresh: Share = 0.3
+    slid: Share = 0.3
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 100)
-    n: int = 3
+    n: Count = 3
+    text_forms: tuple[Share, Share, Share] = (0.5, 0.35, 0.15)
+    """Shares of batches whose source is tokens one after the other, tokens where they are spoken,
+    and words filling all their slots; for `source: text`."""
     clean: bool = False
     """Only talks without noise and room: what an encoder should learn on first."""
+
+    @field_validator("segments")
+    @classmethod
+    def _in_order(cls, segments: tuple[int, int]) -> tuple[int, int]:
+        if segments[0] > segments[1]:
+            raise ValueError("the least must not be more than the most")
+        return segments
+
+    @field_validator("ks")
+    @classmethod
+    def _waits_there_are(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
+        legal = [*WAIT_TAGS, OFFLINE_K]
+        if not ks or not set(ks) <= set(legal):
+            raise ValueError(f"it must hold some of {legal}")
+        return ks
 
 
 class StageConfig(Config):
@@ -51,23 +77,23 @@ class StageConfig(Config):
     init: dict[str, str] | None = None
     data: MixtureConfig = MixtureConfig()
     augment: AugmentConfig | None = None
-    augment_ramp_steps: int = 0
+    augment_ramp_steps: Annotated[int, Field(ge=0)] = 0
     """Augmentation probability grows from 0 to its value over this many steps."""
-    steps: int = 1000
-    lr: float = 1e-3
-    lr_scale: dict[str, float] = {}
-    warmup_steps: int = 60
+    steps: Count = 1000
+    lr: Positive = 1e-3
+    lr_scale: dict[str, float] = Field(default_factory=dict)
+    warmup_steps: Annotated[int, Field(ge=0)] = 60
     schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
     final_lr: float = 0.02
     """Learning rate at the end of the cosine, as a share of `lr`."""
     betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    accumulate: int = 1
+    weight_decay: Share = 0.01
+    clip_norm: Positive = 1.0
+    accumulate: Count = 1
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    save_every_steps: int = 200
-    validate_every_steps: int = 0
-    validate_sentences: int = 60
+    save_every_steps: Count = 200
+    validate_every_steps: Annotated[int, Field(ge=0)] = 0
+    validate_sentences: Count = 60
 
 
 class RecipeConfig(Config):

@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from earvoice.errors import CheckpointError
 
@@ -87,22 +86,6 @@ def check_names(
             f"{where}: {len(missing)} tensors missing (e.g. {missing[:2]}), "
             f"{len(unknown)} unknown (e.g. {unknown[:2]})"
         )
-
-
-def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
-    """Puts tensors in the place of a module's own (which may be on "meta").
-
-    Raises: CheckpointError for a missing or unknown name, or another shape.
-    """
-    own = module.state_dict()
-    check_names(weights, own, (), where)
-    for name, value in weights.items():
-        if own[name].shape != value.shape:
-            raise CheckpointError(
-                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
-            )
-    with torch.no_grad():
-        module.load_state_dict(dict(weights), assign=True)
 
 
 def required(config: Mapping[str, Any], name: str, where: str) -> Any:

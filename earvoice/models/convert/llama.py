@@ -16,13 +16,14 @@ from torch import Tensor
 
 from earvoice.config import parse
 from earvoice.errors import CheckpointError
+from earvoice.models.blank import blank_weights
 from earvoice.models.convert.folder import (
-    assign_weights,
     check_names,
     read_config,
     read_weights,
     required,
 )
+from earvoice.models.files import load_weights
 from earvoice.models.llm import Llama, LlamaConfig
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -55,9 +56,10 @@ def llama_from_folder(folder: str | Path) -> Llama:
     """
     path = Path(folder)
     config = llama_config(read_config(path), str(path / "config.json"))
-    with torch.device("meta"):
+    with blank_weights():
         model = Llama(config)
-    assign_weights(model, map_llama(read_weights(path), config, str(path)), str(path))
+    weights = map_llama(read_weights(path), config, str(path))
+    load_weights(model, weights, str(path), assign=True)
     return model.eval()
 
 

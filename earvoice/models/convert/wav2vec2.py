@@ -16,14 +16,15 @@ from torch import Tensor
 
 from earvoice.config import parse
 from earvoice.errors import CheckpointError, ConfigError
+from earvoice.models.blank import blank_weights
 from earvoice.models.convert.folder import (
-    assign_weights,
     check_names,
     read_config,
     read_weights,
     required,
 )
 from earvoice.models.features import WaveformConfig
+from earvoice.models.files import load_weights
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
 
 MODEL_TYPES = ("wav2vec2", "hubert")
@@ -77,9 +78,10 @@ def wav2vec2_from_folder(folder: str | Path, **changes: Any) -> Wav2Vec2:
     """
     path = Path(folder)
     config = wav2vec2_config(read_config(path), str(path / "config.json"), **changes)
-    with torch.device("meta"):
+    with blank_weights():
         model = Wav2Vec2(config)
-    assign_weights(model, map_wav2vec2(read_weights(path), config, str(path)), str(path))
+    weights = map_wav2vec2(read_weights(path), config, str(path))
+    load_weights(model, weights, str(path), assign=True)
     return model.eval()
 
 

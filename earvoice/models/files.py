@@ -1,0 +1,111 @@
+"""Reading and sealing folders of weights: safetensors, strict loading, a manifest of hashes.
+
+A folder is sealed by `manifest.json`, which holds the size and SHA-256 of every other file.
+safetensors alone notice a file that is cut short, but not a flipped bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from earvoice.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+_BLOCK_BYTES = 1 << 20
+
+
+def load_weights(
+    module: nn.Module, weights: Mapping[str, Tensor], where: str, *, assign: bool = False
+) -> None:
+    """Strict loading: every key and shape must fit.
+
+    assign: the given tensors become the module's own, which may be on "meta"; nothing is copied.
+    Raises: CheckpointError naming what is missing, unknown or misshapen.
+    """
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    if missing or unknown:
+        raise CheckpointError(
+            f"{where}: {len(missing)} tensors missing (e.g. {missing[:2]}), "
+            f"{len(unknown)} unknown (e.g. {unknown[:2]})"
+        )
+    for name, value in weights.items():
+        if own[name].shape != value.shape:
+            raise CheckpointError(
+                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
+            )
+    module.load_state_dict(dict(weights), assign=assign)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file. Raises: CheckpointError when it cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def write_manifest(folder: Path) -> None:
+    """Records size and SHA-256 of every file of a folder and flushes them to disk."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != MANIFEST and path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    with (folder / MANIFEST).open("w") as file:
+        json.dump({"files": files}, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def verify_manifest(folder: Path, required: Collection[str] = ()) -> None:
+    """Checks every file against the manifest; files it does not list are not looked at.
+
+    required: names the manifest must list, so that nothing is read that was not checked.
+    Raises: CheckpointError naming the file and what differs.
+    """
+    listed = _read_manifest(folder)
+    for name in required:
+        if name not in listed:
+            raise CheckpointError(f"{folder}: {MANIFEST} does not list {name}")
+    for name, (size, digest) in listed.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise CheckpointError(f"{folder}: {name} is missing")
+        if path.stat().st_size != size:
+            raise CheckpointError(
+                f"{path} has {path.stat().st_size} bytes, the manifest says {size}"
+            )
+        if sha256(path) != digest:
+            raise CheckpointError(f"{path} does not match its SHA-256: it was changed or damaged")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and digest by file name."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {
+            str(name): (int(item["bytes"]), str(item["sha256"])) for name, item in files.items()
+        }
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} has no {MANIFEST}") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{folder}: no readable {MANIFEST} ({error!r})") from error

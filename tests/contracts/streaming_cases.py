@@ -1,0 +1,187 @@
+"""Every streaming module, tiny, for `test_streaming.py`.
+
+A module joins by adding a `Case`; nothing else has to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from earvoice.models.adapters import ConvShrink, ConvShrinkConfig, GluConv
+from earvoice.models.features import (
+    ConvBlock,
+    LogMel,
+    LogMelConfig,
+    WaveformConfig,
+    WaveformFrontend,
+    log_mel_frontend,
+)
+from earvoice.models.llm import LlamaConfig
+from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
+from earvoice.nn.chain import Chain
+from earvoice.nn.conv import CausalDepthwiseConv, StreamingConv1d
+from earvoice.nn.transformer import BlockwiseEncoder
+from earvoice.systems.fasst import Fasst, FasstConfig
+
+BLOCK = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """A module under test.
+
+    dim: width of an input, None for samples. inputs: length of the longest test stream.
+    step: a multiple of everything the module counts in. missing: inputs of left padding that it
+    lacks, so that its outputs come that much later. faint: how many inputs at each edge of its
+    window have no weight (a Hann window's end points are zero). exact: some output uses all of the
+    declared window and look-ahead; otherwise strides and blocks never meet at their worst.
+    bounded: the window is short enough to be seen in a test. hour: inputs in an hour (less where
+    the parts are tested alone).
+    """
+
+    name: str
+    make: Callable[[], nn.Module]
+    dim: int | None
+    inputs: int
+    step: int
+    hour: int
+    missing: int = 0
+    faint: int = 0
+    exact: bool = True
+    bounded: bool = True
+
+    @cached_property
+    def module(self) -> nn.Module:
+        torch.manual_seed(0)
+        module = self.make().eval().requires_grad_(False)
+        for parameter in module.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))  # norms and biases too
+        return module
+
+    def stream(self, inputs: int, seed: int = 0) -> Tensor:
+        """Noise, one stream. [1, inputs, dim] or [1, inputs]."""
+        generator = torch.Generator().manual_seed(seed)
+        shape = (1, inputs) if self.dim is None else (1, inputs, self.dim)
+        return 0.5 * torch.randn(shape, generator=generator)
+
+    def outputs(self, inputs: int) -> int:
+        """How many outputs a whole stream gives."""
+        return max(0, inputs - self.missing) // self.module.rate.stride
+
+
+def conv(kernel: int, stride: int, **options) -> Callable[[], nn.Module]:
+    return lambda: StreamingConv1d(4, 8, kernel, stride, **options)
+
+
+def encoder(**options) -> BlockwiseEncoder:
+    spec = {"left_blocks": 2, "position_kernel": 8, "position_groups": 4, **options}
+    return BlockwiseEncoder(16, 2, 2, 32, BLOCK, **spec)
+
+
+def waveform(*, left_pad: bool = True) -> WaveformConfig:
+    return WaveformConfig(channels=8, left_pad=left_pad)
+
+
+def wav2vec2_config(frontend: WaveformConfig | LogMelConfig, **options) -> Wav2Vec2Config:
+    return Wav2Vec2Config(
+        frontend=frontend,
+        dim=16,
+        layers=2,
+        heads=2,
+        ffn_dim=32,
+        position_kernel=8,
+        position_groups=4,
+        block_frames=BLOCK,
+        left_blocks=2,
+        **options,
+    )
+
+
+def fasst(frontend: WaveformConfig | LogMelConfig, layers: int, **options) -> Fasst:
+    llm = LlamaConfig(vocab_size=8, dim=16, layers=1, heads=2, kv_heads=2, ffn_dim=16)
+    adapter = ConvShrinkConfig(layers=layers, hidden=16, left_pad=options.pop("left_pad", True))
+    encoder_config = wav2vec2_config(frontend, **options)
+    return Fasst(FasstConfig(encoder=encoder_config, adapter=adapter, llm=llm))
+
+
+MEL20, MEL40 = LogMelConfig(mels=12, frame_ms=20), LogMelConfig(mels=12, frame_ms=40)
+HOUR_S = 3600
+AUDIO = 16000 * HOUR_S
+MINUTES_5, MINUTES_2 = AUDIO // 12, AUDIO // 30  # where the parts run for the hour alone
+
+CASES: list[Case] = [
+    Case("conv", conv(3, 2), 4, 40, 2, 100 * HOUR_S),
+    Case("conv-unpadded", conv(3, 2, left_pad=0), 4, 40, 2, 100 * HOUR_S, missing=1),
+    Case("conv-disjoint", conv(4, 4), 4, 40, 4, 100 * HOUR_S),
+    Case("conv-grouped", conv(5, 1, groups=4), 4, 40, 1, 100 * HOUR_S),
+    Case("conv-pointwise", conv(1, 1, bias=False), 4, 20, 1, 100 * HOUR_S),
+    Case("depthwise", lambda: CausalDepthwiseConv(4, 5), 4, 40, 1, 100 * HOUR_S),
+    Case("glu-conv", lambda: GluConv(4, 8, ConvShrinkConfig()), 4, 40, 2, 50 * HOUR_S),
+    Case(
+        "conv-block",
+        lambda: ConvBlock(StreamingConv1d(4, 8, 3, 2), 8, norm=True),
+        4, 40, 2, 50 * HOUR_S,
+    ),
+    Case(
+        "chain",
+        lambda: Chain(StreamingConv1d(4, 4, 3, 2), CausalDepthwiseConv(4, 4), conv(5, 3)()),
+        4, 80, 6, 100 * HOUR_S,
+    ),
+    Case(
+        "conv-shrink",
+        lambda: ConvShrink(ConvShrinkConfig(hidden=8), 4, 6),
+        4, 60, 4, 50 * HOUR_S,
+    ),
+    Case(
+        "conv-shrink-unpadded",
+        lambda: ConvShrink(ConvShrinkConfig(hidden=8, left_pad=False), 4, 6),
+        4, 60, 4, 50 * HOUR_S, missing=3,
+    ),
+    Case("log-mel", lambda: LogMel(20), None, 3000, 160, AUDIO, faint=1),
+    Case("log-mel-20ms", lambda: log_mel_frontend(MEL20, 8), None, 4000, 320, MINUTES_5, faint=1),
+    Case("log-mel-40ms", lambda: log_mel_frontend(MEL40, 8), None, 6000, 640, MINUTES_5, faint=1),
+    Case("waveform", lambda: WaveformFrontend(waveform()), None, 4000, 320, MINUTES_5),
+    Case(
+        "waveform-unpadded",
+        lambda: WaveformFrontend(waveform(left_pad=False)),
+        None, 4000, 320, MINUTES_2, missing=80,
+    ),
+    Case("encoder", encoder, 16, 60, BLOCK, BLOCK * HOUR_S),
+    Case("encoder-depthwise", lambda: encoder(conv_kernel=5), 16, 80, BLOCK, BLOCK * 600),
+    Case("encoder-unlimited", lambda: encoder(left_blocks=None), 16, 40, BLOCK, 0, bounded=False),
+    Case(
+        "wav2vec2-log-mel",
+        lambda: Wav2Vec2(wav2vec2_config(MEL20, conv_kernel=3)),
+        None, 75 * 320, BLOCK * 320, MINUTES_2, faint=1,
+    ),
+    Case(
+        "wav2vec2-waveform",
+        lambda: Wav2Vec2(wav2vec2_config(waveform())),
+        None, 54 * 320, BLOCK * 320, MINUTES_2,
+    ),
+    Case(
+        "wav2vec2-waveform-unpadded",
+        lambda: Wav2Vec2(wav2vec2_config(waveform(left_pad=False))),
+        None, 54 * 320 + 80, BLOCK * 320, MINUTES_2, missing=80,
+    ),
+    Case(
+        "fasst-log-mel",
+        lambda: fasst(MEL40, layers=1),
+        None, 60 * 640, BLOCK * 640, MINUTES_2, faint=1, exact=False,
+    ),
+    Case(
+        "fasst-waveform",
+        lambda: fasst(waveform(), layers=2),
+        None, 60 * 320, 2 * BLOCK * 320, MINUTES_2, exact=False,
+    ),
+    Case(
+        "fasst-as-in-the-code",
+        lambda: fasst(waveform(left_pad=False), layers=2, left_pad=False),
+        None, 60 * 320, 2 * BLOCK * 320, MINUTES_2, missing=80 + 3 * 320, exact=False,
+    ),
+]  # fmt: skip

@@ -1,0 +1,36 @@
+"""A tiny untrained model folder, written as training writes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from earvoice.models.files import write_manifest
+from earvoice.train.export import export_model
+from earvoice.train.stage import RecipeConfig
+from tests.tiny import fasst, fasst_config, tokenizer
+
+
+def export_tiny(folder: Path, name: str = "fasst-tiny", **changes: Any) -> Path:
+    """Exports a random FASST (English to German) that talks; `changes` go to its configuration."""
+    system = fasst(**changes)
+    recipe = RecipeConfig(name=name, system=fasst_config(**changes), stages=())
+    return export_model(system, tokenizer(), recipe, folder)
+
+
+def edit_config(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Changes config.json of a model folder and seals the folder again."""
+    file = folder / "config.json"
+    data = json.loads(file.read_text())
+    edit(data)
+    file.write_text(json.dumps(data))
+    write_manifest(folder)
+
+
+def flip_bit(file: Path, place: int | None = None) -> None:
+    """Flips one bit, in the middle where no place is given."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 if place is None else place] ^= 1
+    file.write_bytes(bytes(data))
