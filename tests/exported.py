@@ -13,9 +13,9 @@ from earvoice.train.stage import RecipeConfig
 from tests.tiny import fasst, fasst_config, tokenizer
 
 
-def export_tiny(folder: Path, name: str = "fasst-tiny", **changes: Any) -> Path:
+def export_tiny(folder: Path, name: str = "fasst-tiny", *, seed: int = 0, **changes: Any) -> Path:
     """Exports a random FASST (English to German) that talks; `changes` go to its configuration."""
-    system = fasst(**changes)
+    system = fasst(seed=seed, **changes)
     recipe = RecipeConfig(name=name, system=fasst_config(**changes), stages=())
     return export_model(system, tokenizer(), recipe, folder)
 

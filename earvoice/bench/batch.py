@@ -4,8 +4,8 @@ Both arms hear the same audio, segment by segment, on one thread, and take turns
 
     alone 0-3 | batch of 4 | alone 4-7 | batch of 8 | alone 8-15 | batch of 16 | next round ...
 
-Only `advance` is timed. What a stream says when its audio ends is not (it ends at another time
-than others do); its text counts for `identical_text`.
+Only `advance` is timed. Streams are dropped, not finished, when their audio ends: with pinned
+tokens a model never says that it is done.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _streams(settings: BatchSettings, count: int, size: Samples) -> list[Segment
     streams: list[Segments] = []
     for stream in range(count):
         turned = np.roll(talk, -(stream * talk.size // count))
-        streams.append(np.resize(turned, (length, size)))
+        streams.append(list(np.resize(turned, (length, size))))
     return streams
 
 
@@ -117,10 +117,8 @@ def _together(interpreter: AppendInterpreter, streams: Sequence[Segments]) -> Ti
         start_s = time.process_time()
         new = interpreter.advance(sessions)
         seconds += time.process_time() - start_s
-        for events, more in zip(said, new, strict=True):
-            events += more
-    for session, events in zip(sessions, said, strict=True):
-        events += session.finish()
+        for stream, events in enumerate(new):
+            said[stream].extend(events)
     return Timed(seconds, [shown_text(events) for events in said])
 
 

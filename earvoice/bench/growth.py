@@ -4,7 +4,7 @@ Streams of every age run side by side, one segment each in turn, with a referenc
 after every segment, so that a disturbance of the machine meets all of them alike:
 
     age    10 s   60 s   300 s   1800 s   gemm   (next place)
-    turn    s0     s0     s0      s0       .      s1 ...          15 places = one window slide
+    turn    s0     s0     s0      s0       .      s1 ...          one period: until it slides again
 
 The language model's window slides once in `window - keep` segments and the step that slides costs
 more, so costs are averaged over whole periods: the median over periods for each place, then the
@@ -41,8 +41,11 @@ YOUNG_PLACES = 3
 
 @dataclass(frozen=True)
 class GrowthSettings:
-    """What to measure. `elapsed_s`: ages of the streams, and `recompute_s` those of them at which
-    the recomputing arm runs too; `periods` of the window; `tokens` decoded after each segment."""
+    """What to measure.
+
+    elapsed_s: ages of the streams; recompute_s: those of them at which the recomputing arm runs
+    too; periods: slides of the window to average over; tokens: decoded after each segment.
+    """
 
     elapsed_s: tuple[Seconds, ...] = (10.0, 60.0, 300.0, 1800.0)
     recompute_s: tuple[Seconds, ...] = (10.0, 60.0, 300.0)
@@ -74,7 +77,7 @@ class Lane:
     def restart(self) -> None:
         """A young stream has grown past its age: it begins again. Others go on."""
         if self.young and self.segments > self.first:
-            self._session.finish()
+            del self._session  # gives its row back; finishing would decode to a model's end
             self._session, self.segments = self._timed.open(), 0
             self.drive_to(self.first)
 
@@ -116,7 +119,9 @@ def run(
         gemm = ReferenceGemm()
         lanes = [Lane(timed, age_s, settings) for age_s in ages]
         memory = _age(lanes, timed, progress)
-        recompute = {age_s: [] for age_s in ages if age_s in settings.recompute_s}
+        recompute: dict[Seconds, list[Cost]] = {
+            age_s: [] for age_s in ages if age_s in settings.recompute_s
+        }
         arm = Recompute(live, settings.seed)
         for period in range(settings.periods):
             progress(f"period {period + 1} of {settings.periods}")

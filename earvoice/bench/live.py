@@ -28,8 +28,11 @@ def silent_progress(_: str) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds of one segment. `lm_s` is everything but the encoder and its adapter: language
-    model, decoding, policy, cache, text, buffers."""
+    """CPU seconds of one segment.
+
+    `lm_s` is everything but the encoder and its adapter: language model, decoding, policy, cache,
+    text, buffers.
+    """
 
     encoder_s: Seconds
     lm_s: Seconds

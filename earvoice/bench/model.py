@@ -15,14 +15,20 @@ from earvoice.bench.sizes import SIZES
 from earvoice.data.synth.grammar import sample_sentence
 from earvoice.errors import UsageError
 from earvoice.loading import load
+from earvoice.models.files import write_manifest
 from earvoice.policies import WaitK
 from earvoice.sessions.append import AppendInterpreter, wait_of
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig
 from earvoice.text.tokenizer import FILE_NAME, Tokenizer
 from earvoice.zoo import DEFAULT_MODEL, ModelCard, find_model, list_models
 
+DEFAULT_SIZES = "mini"
 SENTENCES = 1500
 """Generated sentences from which a random model's vocabulary is learnt."""
+
+
+LOUDNESS = 250.0
+"""Random layers are this much larger, over the root of their width, than training begins with."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,24 @@ def choose(model: str | None, sizes: str | None, seed: int, rows: int = 1) -> Su
     Args: model: name or folder. sizes: random weights of these sizes instead.
     Raises: UsageError for both, or for a name that does not exist.
     """
-    if model is not None and sizes is not None:
-        raise UsageError("--model and --sizes exclude each other: a model has its own sizes")
-    if sizes is not None or (model is None and default_card() is None):
-        return _random_subject(sizes or "mini", seed, rows)
-    card = find_model(model or DEFAULT_MODEL)
+    card = choose_card(model, sizes)
+    if card is None:
+        return _random_subject(sizes or DEFAULT_SIZES, seed, rows)
     interpreter = load(card.path, rows=rows)
     if not isinstance(interpreter, AppendInterpreter):
         raise UsageError(f"{card.name} is a {card.system} model; the benchmarks know fasst")
     return Subject(card.name, True, interpreter, card.params)
 
 
-def default_card() -> ModelCard | None:
-    """The default model, if it is installed."""
+def choose_card(model: str | None, sizes: str | None) -> ModelCard | None:
+    """The card of the model to measure; None for random weights. Raises: UsageError."""
+    if sizes is not None:
+        if model is not None:
+            raise UsageError("--model and --sizes exclude each other: a model has its own sizes")
+        check_sizes(sizes)
+        return None
+    if model is not None:
+        return find_model(model)
     return next((card for card in list_models() if card.name == DEFAULT_MODEL), None)
 
 
@@ -94,8 +105,9 @@ def pinned(interpreter: AppendInterpreter, tokens: int, rows: int) -> AppendInte
 def random_system(config: FasstConfig, seed: int) -> tuple[Fasst, Tokenizer]:
     """Random weights and a vocabulary for them.
 
-    Small random weights repeat themselves, so the language model's are enlarged; control tokens
-    and bytes get small embeddings and never win. The weights are the same for the same seed.
+    Small random weights repeat one token for ever: the language model's layers and what they hear
+    are enlarged, so that what is said depends on the audio. Control tokens and bytes get small
+    embeddings and never win. The weights are the same for the same seed.
     """
     tokenizer = Tokenizer.train(
         _sentences(seed, config.tgt_lang),
@@ -108,15 +120,17 @@ def random_system(config: FasstConfig, seed: int) -> tuple[Fasst, Tokenizer]:
         system = Fasst(config.model_copy(update={"llm": llm})).eval().requires_grad_(False)
         system.initialise()
     for name, parameter in system.named_parameters():
-        if name.startswith("lm.") and parameter.dim() > 1:
-            parameter.mul_(4.0)
+        if parameter.dim() > 1 and name.startswith("lm.layers."):
+            parameter.mul_(LOUDNESS * config.llm.dim**-0.5)
+    system.adapter.linear.weight.mul_(4.0)
     silent = [token for token in range(tokenizer.vocab_size) if _is_silent(tokenizer, token)]
     system.get_parameter("lm.embedding.weight")[silent] *= 0.1
     return system, tokenizer
 
 
 def save_random(sizes: str, seed: int, folder: Path) -> None:
-    """Writes a random model as a model folder, all but its manifest.json."""
+    """Writes a random model as a model folder. Raises: UsageError for unknown sizes."""
+    check_sizes(sizes)
     system, tokenizer = random_system(SIZES[sizes], seed)
     config = system.config
     weights = {name: value.to(torch.bfloat16) for name, value in system.state_dict().items()}
@@ -131,11 +145,17 @@ def save_random(sizes: str, seed: int, folder: Path) -> None:
         "params": sum(value.numel() for value in weights.values()),
     }
     (folder / "model.json").write_text(json.dumps(card), encoding="utf-8")
+    write_manifest(folder)
+
+
+def check_sizes(sizes: str) -> None:
+    """Refuses unknown sizes. Raises: UsageError."""
+    if sizes not in SIZES:
+        raise UsageError(f"--sizes is {sizes!r}, it must be one of {', '.join(SIZES)}")
 
 
 def _random_subject(sizes: str, seed: int, rows: int) -> Subject:
-    if sizes not in SIZES:
-        raise UsageError(f"--sizes is {sizes!r}, it must be one of {', '.join(SIZES)}")
+    check_sizes(sizes)
     system, tokenizer = random_system(SIZES[sizes], seed)
     parameters = sum(parameter.numel() for parameter in system.parameters())
     interpreter = system.interpreter(tokenizer, rows=rows)

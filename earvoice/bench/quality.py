@@ -113,9 +113,7 @@ def measure(
     bleu, low, high = bleu_with_interval(
         [result.text for result in results], [item.reference for item in items], seed
     )
-    lags = [
-        laal_ms(result, item.reference) for result, item in zip(results, items, strict=True)
-    ]
+    lags = [laal_ms(result, item.reference) for result, item in zip(results, items, strict=True)]
     defined = [lag for lag in lags if lag is not None]
     return Quality(
         policy=format_policy(policy),

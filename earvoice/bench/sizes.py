@@ -37,6 +37,8 @@ MINI = FasstConfig(
         tie_embeddings=True,
     ),
     prompt=_PROMPT,
+    window_segments=14,
+    keep_segments=8,
 )
 
 TINY = FasstConfig(

@@ -2,7 +2,8 @@
 
 A table names the commands; the module of a command is imported when it is chosen, so that
 `earvoice --help` answers at once. Every command module has `add_parser(subparsers)` and
-`run(args) -> int`.
+`run(args) -> int`. A parser's default `trailing(args, rest) -> bool` may take arguments that
+argparse leaves over.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ examples:
   earvoice models                                  which models and languages there are
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 audio, 4 model files, 5 configuration,
-130 interrupted. "earvoice COMMAND --help" explains a command.
+6 training cannot go on, 130 interrupted. "earvoice COMMAND --help" explains a command.
 """
 
 
@@ -84,7 +85,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             _add_chosen(subparsers, name)
         else:
             subparsers.add_parser(name, help=summary, add_help=False)
-    return parser.parse_args(arguments)
+    args, rest = parser.parse_known_args(arguments)
+    take = getattr(args, "trailing", None)
+    if rest and not (take is not None and take(args, rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _add_chosen(subparsers: Any, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,16 @@ def add_quality(names: Any) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
-def run_quality(args: argparse.Namespace) -> dict[str, Any]:
-    """Measures and returns the object that `--json` prints."""
+def _line(quality: Any) -> str:
+    engines = ", ".join(f"{name} {bleu}" for name, bleu in quality.by_engine.items())
+    return (
+        f"{quality.policy}: BLEU {quality.bleu} [{quality.bleu_low}, {quality.bleu_high}] "
+        f"({engines}), LAAL {quality.laal_ms:.0f} ms, {quality.items} {quality.mode}"
+    )
+
+
+def run_quality(args: argparse.Namespace) -> int:
+    """Measures and prints; returns 0."""
     try:
         ks = tuple(int(k) for k in args.k.split(","))
     except ValueError:
@@ -62,11 +71,7 @@ def run_quality(args: argparse.Namespace) -> dict[str, Any]:
     card = read_card(folder)
 
     def say(quality: Quality) -> None:
-        print(
-            f"{quality.policy}: BLEU {quality.bleu} [{quality.bleu_low}, {quality.bleu_high}], "
-            f"LAAL {quality.laal_ms:.0f} ms, {quality.items} {quality.mode}",
-            file=sys.stderr,
-        )
+        print(_line(quality), file=sys.stderr)
 
     import torch
 
@@ -75,4 +80,9 @@ def run_quality(args: argparse.Namespace) -> dict[str, Any]:
     found = quality_curve(interpreter, spec, card.src_langs[0], card.tgt_langs[0], say)
     if args.plot is not None:
         plot_curves({card.name: found}, args.plot)
-    return curve_as_json(card.name, spec, found)
+    if args.json:
+        print(json.dumps(curve_as_json(card.name, spec, found), ensure_ascii=False))
+    else:
+        for quality in found:
+            print(_line(quality))
+    return 0

@@ -15,7 +15,7 @@ _HIDDEN = ("benchmark", "machine", "versions", "elapsed", "batches", "split", "m
 def bench_tables(result: dict[str, Any]) -> Iterator[Table | Text]:
     """What a benchmark found: its rows, its figures, and what it was measured on."""
     if "elapsed" in result:
-        yield _rows(result["elapsed"], "cost of the next second of audio, ms of CPU time")
+        yield _columns(result["elapsed"], "cost of the next second of audio, by age of the stream")
     if "batches" in result:
         yield _rows(result["batches"], "streams together and one after the other, CPU seconds")
     if "split" in result:
@@ -38,6 +38,18 @@ def _rows(rows: Sequence[dict[str, Any]], title: str) -> Table:
         table.add_column(column.replace("_", " "), justify="right")
     for row in rows:
         table.add_row(*(_shown(row.get(column)) for column in columns))
+    return table
+
+
+def _columns(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """One column an item, because the items have more figures than a terminal has room for."""
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    table.add_column(keys[0].replace("_", " "))
+    for row in rows:
+        table.add_column(_shown(row[keys[0]]), justify="right")
+    for key in keys[1:]:
+        table.add_row(key.replace("_", " "), *(_shown(row.get(key)) for row in rows))
     return table
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from earvoice.errors import UsageError
+
+if TYPE_CHECKING:
+    from earvoice.train.stage import RecipeConfig
 
 _EPILOG = """\
 examples:
   earvoice train recipes/fasst/tiny.yaml out=runs/tiny          everything, in a minute
   earvoice train recipes/fasst/mini.yaml corpus=[corpora/train] out=runs/mini
   earvoice train recipes/fasst/mini.yaml out=runs/mini --resume go on where it stopped
+  earvoice train recipes/fasst/mini.yaml system.k=1 --print-config
   earvoice train recipes/fasst/mini.yaml system.tgt_lang=es name=fasst-mini-en-es \\
       out=runs/es --reuse phones=runs/mini/phones               share an encoder warm-up
 
 A run leaves OUT/<stage>/log.jsonl, TensorBoard files, checkpoints, and OUT/model, which
-`earvoice translate --model OUT/model` loads.
+`earvoice translate --model OUT/model` loads. docs/training.md explains the keys.
 """
 
 
@@ -30,7 +36,12 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", help="a YAML file, e.g. recipes/fasst/mini.yaml")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the recipe")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="changes to the recipe, before or after options",
+    )
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument("--stages", default="", help="only these, comma-separated")
     parser.add_argument(
@@ -42,20 +53,23 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress display")
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the recipe with all defaults and overrides as YAML, and stop",
+    )
+    parser.set_defaults(trailing=_trailing)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains. Returns 0."""
-    from earvoice.config import load_yaml
-    from earvoice.train.stage import RecipeConfig
-
-    recipe = load_yaml(args.recipe, RecipeConfig, args.overrides)
-    reuse = {}
-    for item in args.reuse:
-        stage, equals, folder = item.partition("=")
-        if not equals or not folder:
-            raise UsageError(f"--reuse is {item!r}; it must be STAGE=DIR")
-        reuse[stage] = folder
+    recipe = _recipe(args.recipe, args.overrides)
+    if args.print_config:
+        print(_yaml_of(recipe), end="")
+        return 0
+    if args.threads < 1:
+        raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
+    reuse = _reuse(args.reuse)
 
     import torch
 
@@ -66,3 +80,59 @@ def run(args: argparse.Namespace) -> int:
     options = Options(args.resume, stages, reuse, args.quiet)
     print(run_recipe(recipe, options))
     return 0
+
+
+def _trailing(args: argparse.Namespace, rest: list[str]) -> bool:
+    """Takes overrides that stand after an option, which argparse leaves over."""
+    if not all("=" in item and not item.startswith("-") for item in rest):
+        return False
+    args.overrides = [*args.overrides, *rest]
+    return True
+
+
+def _recipe(name: str, overrides: list[str]) -> RecipeConfig:
+    path = Path(name)
+    if not path.is_file():
+        raise UsageError(_no_recipe(path))
+    from earvoice.config import load_yaml
+    from earvoice.train.stage import RecipeConfig
+
+    return load_yaml(path, RecipeConfig, overrides)
+
+
+def _no_recipe(path: Path) -> str:
+    """What is wrong with the name of a recipe, and what is there instead."""
+    if path.is_dir():
+        there = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
+        return f"{path} is a folder; a recipe is a YAML file, here: {there or 'none'}"
+    folder = path.parent
+    near: list[str] = []
+    if folder.is_dir():
+        near = difflib.get_close_matches(path.name, [file.name for file in folder.glob("*.yaml")])
+    hint = f"; did you mean {folder / near[0]}?" if near else ""
+    return f"there is no recipe {path}{hint}"
+
+
+def _reuse(items: list[str]) -> dict[str, str]:
+    """Folders by stage name."""
+    reuse = {}
+    for item in items:
+        stage, equals, folder = item.partition("=")
+        if not equals or not stage or not folder:
+            raise UsageError(f"--reuse is {item!r}; it must be STAGE=DIR")
+        reuse[stage] = folder
+    return reuse
+
+
+def _yaml_of(recipe: RecipeConfig) -> str:
+    """The resolved recipe; reading it gives the same recipe."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        """Without anchors, which recipes may not have."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    data = recipe.model_dump(mode="json")
+    return yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True, width=100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
 from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
 from earvoice.cli.terminal import LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
-from earvoice.errors import UsageError
+from earvoice.errors import EarvoiceError, UsageError
 from earvoice.policies import PolicySpec, parse_policy, policy_kinds
 from earvoice.session import Request, Session
 from earvoice.text.languages import language
@@ -25,6 +26,7 @@ from earvoice.units import Seconds
 from earvoice.zoo import DEFAULT_MODEL, ModelCard, find_model, pick_model
 
 PACKET_S: Seconds = 0.1
+SMALL_PARAMS = 100_000_000
 
 _EPILOG = """\
 examples:
@@ -34,6 +36,10 @@ examples:
   earvoice translate talk.mp3 --output talk.vtt      subtitles
   arecord -f S16_LE -r 16000 -t raw | earvoice translate -
 """
+
+
+class OutputError(EarvoiceError):
+    """The output cannot be written."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -65,6 +71,11 @@ def add_parser(subparsers: Any) -> None:
     )
     add("--format", choices=FORMATS, help="default: by the suffix of --output, else text")
     add("--output", metavar="FILE", type=Path, help="default: standard output")
+    add(
+        "--threads",
+        type=int,
+        help="processor threads (default: OMP_NUM_THREADS if set, else 1 for a small model)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     # Late, and after everything the user can get wrong: it costs a second or more.
     from earvoice.loading import load
 
+    _set_threads(args.threads, job.card)
     session = load(job.card.path).open(job.request)
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
@@ -88,6 +100,16 @@ def run(args: argparse.Namespace) -> int:
             view = stack.enter_context(LiveView(console, session, job.clock, label, total_s))
         _translate(session, packets, job.clock, view, None if file.isatty() and view else sink)
     return 0
+
+
+def _set_threads(asked: int | None, card: ModelCard) -> None:
+    """One thread where a model is small: more wait for each other longer than they work."""
+    import torch
+
+    if asked is not None:
+        torch.set_num_threads(asked)
+    elif card.params < SMALL_PARAMS and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def _translate(
@@ -119,6 +141,10 @@ class _Job:
         src_lang = language(args.src_lang).code if args.src_lang is not None else None
         tgt_lang = language(args.tgt_lang).code if args.tgt_lang is not None else None
         policy = _policy(args)
+        if args.threads is not None and args.threads < 1:
+            raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
+        if args.output is not None and not args.output.parent.is_dir():
+            raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
         request = Request(
             src_lang=_choose("--src-lang", src_lang, card.src_langs, card),

@@ -9,7 +9,6 @@ import numpy as np
 from earvoice.config import Config
 from earvoice.units import SAMPLE_RATE
 
-
 NOISE_SAMPLES = 10 * SAMPLE_RATE
 
 
@@ -80,7 +79,8 @@ class Augment:
         """A stretch of the prepared noises, starting anywhere, sometimes two mixed."""
         picked = [rng.choice(self._noises) for _ in range(rng.choice((1, 1, 2)))]
         parts = [np.resize(np.roll(n, -rng.randrange(len(n))), count) for n in picked]
-        return np.sum(parts, axis=0, dtype=np.float32) / np.float32(len(parts) ** 0.5)
+        mixed = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
+        return mixed / np.float32(len(parts) ** 0.5)
 
 
 def coloured_noise(count: int, generator: np.random.Generator) -> np.ndarray:

@@ -44,7 +44,9 @@ class SpokenTokens:
 
 @dataclass(frozen=True)
 class Batch:
-    """What an objective gets. Shapes, with N words in the whole batch:
+    """What an objective gets.
+
+    Shapes, with N words in the whole batch:
 
     samples [B, W] at 16 kHz (empty for text-only stages); phones [B, T] labels, -100 unknown;
     word_spans [N, 3] item, first and last speech embedding; word_ids [N, M] and their mask;
@@ -124,9 +126,9 @@ class Collator:
         ids: list[list[int]],
         rng: random.Random,
     ) -> SpokenTokens | None:
-        """Source tokens in one of three forms, drawn per batch, from the easiest to the truest:
+        """Source tokens in one of three forms, drawn per batch, from the easiest to the truest.
 
-        numbered one after the other, like text; numbered by where they are spoken; filling every
+        Numbered one after the other, like text; numbered by where they are spoken; filling every
         slot of their word (None: the batch's `oracle`).
         """
         form = rng.choices(("row", "time", "slots"), self.text_forms)[0]

@@ -188,14 +188,14 @@ class HfLanguageModel(nn.Module):
         where = torch.tensor([[position]], device=x.device)
         found = self.model(inputs_embeds=x, position_ids=where, past_key_values=cache)
         layers: list[Any] = list(cache.layers)
-        plain = all(type(layer) is DynamicLayer for layer in layers)
+        plain = all(type(layer) is DynamicLayer and layer.is_initialized for layer in layers)
         parts = [part for layer in layers for part in (layer.keys, layer.values)] if plain else []
         shapes = {tuple(part.shape) for part in parts}
         if len(shapes) != 1:
             kinds = sorted({type(layer).__name__ for layer in layers})
             raise CheckpointError(
                 f"{type(self.model).__name__} has cache layers {kinds} of shapes {sorted(shapes)}; "
-                "all must be plain attention over the whole cache, and alike"
+                "all must be plain attention over the whole stream, and alike"
             )
         return [layer.keys for layer in layers], found.logits
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import functools
 import math
 from collections.abc import Iterator

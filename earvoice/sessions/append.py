@@ -355,7 +355,7 @@ class AppendInterpreter:
         groups = defaultdict(list)
         for item, (before, after) in enumerate(feeds):
             groups[(len(before), len(after))].append(item)
-        hidden: list[Tensor] = [speech[0, 0]] * len(sessions)
+        hidden: list[Tensor] = [speech.new_zeros(speech.shape[-1])] * len(sessions)
         for (before_count, after_count), items in groups.items():
             members = [sessions[item] for item in items]
             x = speech[items]

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,23 @@ def run_stage(system: Any, run: StageRun, *, resume: bool, quiet: bool = False) 
     """
     stage = run.stage
     check_objective(stage, system.objectives)
-    torch.set_flush_denormal(True)
     freeze(system, stage.trainable)
     optim = optimiser(system, stage)
-    with contextlib.closing(TrainLog(run.folder)) as log:
+    with _flushed_denormals(), contextlib.closing(TrainLog(run.folder)) as log:
         start = _resume(system, optim, run, log) if resume else 0
         system.train()
         with _progress(quiet) as progress:
             _train(system, optim, run, start, log, progress)
+
+
+@contextlib.contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Denormals are zero while training (vanishing gradients are slow otherwise), not after."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def check_objective(stage: StageConfig, objectives: Collection[str]) -> None:

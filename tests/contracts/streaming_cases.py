@@ -58,9 +58,10 @@ class Case:
     @cached_property
     def module(self) -> nn.Module:
         torch.manual_seed(0)
-        module = self.make().eval().requires_grad_(False)
-        for parameter in module.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))  # norms and biases too
+        with torch.inference_mode(False):  # the first test to ask may run in inference mode
+            module = self.make().eval().requires_grad_(False)
+            for parameter in module.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))  # norms and biases too
         return module
 
     def stream(self, inputs: int, seed: int = 0) -> Tensor:

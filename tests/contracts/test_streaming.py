@@ -276,12 +276,11 @@ def test_a_bidirectional_encoder_does_not_stream():
 
 def test_a_block_sees_itself_and_its_left_blocks_only():
     """Frame 5 of blocks of 6 sees 0 ... 5, frame 6 sees 0 ... 11, frame 18 no longer 0 ... 5."""
-    module = encoder(left_blocks=2)
     mask_only = [(5, 0, 5), (6, 0, 11), (17, 0, 17), (18, 6, 23), (23, 6, 23)]
-    one_layer = encoder(left_blocks=2)
-    del one_layer.layers[1:]
-    kernel = module.position.kernel
     with torch.inference_mode(False), torch.enable_grad():
+        one_layer = encoder(left_blocks=2)
+        del one_layer.layers[1:]
+        kernel = one_layer.position.kernel
         x = torch.randn(1, 24, 16, requires_grad=True)
         y = one_layer(x)
         for frame, first, last in mask_only:

@@ -1,7 +1,7 @@
 """The training layout with its mask and incremental decoding give the same logits.
 
-    training      P E1 E2 E3 E4 E5 | <sp_end> y1 y2 ... (+ probes)      one forward, masked
-    incremental   P E1 E2 <sp_end> y1 E3 y1' y2 E4 y2' ...               the live session
+training      P E1 E2 E3 E4 E5 | <sp_end> y1 y2 ... (+ probes)      one forward, masked
+incremental   P E1 E2 <sp_end> y1 E3 y1' y2 E4 y2' ...               the live session
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_training_layout_equals_incremental_decoding(seed: int, faithful: bool) 
     )
     with torch.no_grad():
         speech = system(torch.from_numpy(samples)[None])
-        hidden, layout = system.training_forward(speech, [target])
+        hidden, _ = system.training_forward(speech, [target])
         offline = system.lm.logits(hidden[0, -len(probes) :])
     rows = {probe: offline[index] for index, probe in enumerate(probes)}
     worst = max(
@@ -90,7 +90,7 @@ def test_training_layout_equals_incremental_decoding(seed: int, faithful: bool) 
 
 
 def test_real_rows_predict_what_their_probes_predict() -> None:
-    """A text row equals the probe of the same token at the same step (labels differ, not logits)."""
+    """A text row equals the probe of its token at its step: labels differ, logits do not."""
     system = fasst(seed=3)
     samples = torch.randn(1, 6 * system.segment_samples) * 0.1
     ids = tokenizer().encode("das ist ein Haus und ein Garten")
@@ -105,7 +105,7 @@ def test_real_rows_predict_what_their_probes_predict() -> None:
         k=2,
     )
     with torch.no_grad():
-        hidden, layout = system.training_forward(system(samples), [target])
+        hidden, _ = system.training_forward(system(samples), [target])
     prefix = len(system.training_prompt.prompts[2].after)
     for index in range(len(ids)):
         real = hidden[0, prefix - 1 + index]

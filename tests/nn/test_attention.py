@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from earvoice.nn.attention import attend, attend_rows, rotary_angles, rotate, write_rows
+from earvoice.nn.attention import RowStep, attend, rotary_angles, rotate
 
 HEADS, KV_HEADS, WIDTH, CAPACITY = 4, 2, 6, 9
 
@@ -14,6 +14,12 @@ HEADS, KV_HEADS, WIDTH, CAPACITY = 4, 2, 6, 9
 def pools():
     torch.manual_seed(0)
     return torch.randn(5, CAPACITY, KV_HEADS, WIDTH), torch.randn(5, CAPACITY, KV_HEADS, WIDTH)
+
+
+def step(q, rows, lengths, mask=None):
+    """The step of rows whose newest entries are the last of their lengths."""
+    slots = torch.stack([torch.arange(n - q.shape[2], n) for n in lengths])
+    return RowStep(rows, slots, lengths, mask, q)
 
 
 def by_hand(q, k, v):
@@ -37,7 +43,7 @@ def test_rows_attend_to_their_own_entries(pools, rows, masked):
     if masked:
         used = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
         mask = used[:, None, None, :].expand(-1, -1, 2, -1)
-    found = attend_rows(q, k, v, rows, lengths, mask)
+    found = step(q, rows, lengths, mask).attend(q, k, v)
     for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
         expected = by_hand(q[place], k[row, :length], v[row, :length])
         torch.testing.assert_close(found[place], expected, atol=1e-6, rtol=1e-5)
@@ -46,7 +52,7 @@ def test_rows_attend_to_their_own_entries(pools, rows, masked):
 def test_equal_lengths_need_no_mask(pools):
     k, v = pools
     q = torch.randn(2, HEADS, 1, WIDTH)
-    found = attend_rows(q, k, v, [1, 2], [7, 7], None)
+    found = step(q, [1, 2], [7, 7]).attend(q, k, v)
     torch.testing.assert_close(found[1], by_hand(q[1], k[2, :7], v[2, :7]), atol=1e-6, rtol=1e-5)
 
 
@@ -63,7 +69,8 @@ def test_writing_touches_only_its_slots(pools, rows):
     pool = pools[0].clone()
     slots = torch.stack([torch.arange(3 + place, 5 + place) for place in range(len(rows))])
     values = torch.full((len(rows), 2, KV_HEADS, WIDTH), 7.0)
-    write_rows(pool, rows, slots, values)
+    lengths = [int(own[-1]) + 1 for own in slots]
+    RowStep(rows, slots, lengths, None, values).write(pool, values)
     changed = {
         (int(row), int(slot)) for row, slot in (pool != pools[0]).any(-1).any(-1).nonzero().tolist()
     }

@@ -54,9 +54,8 @@ def rows_of(layout, item=0):
     """(id, label, position, kind, segment) of every row."""
     entries = layout.entries
     columns = (layout.ids, layout.labels, entries.position, entries.kind, entries.segment)
-    return [
-        tuple(int(column[item, row]) for column in columns) for row in range(layout.ids.shape[1])
-    ]
+    table = torch.stack(columns, dim=-1)[item]
+    return [tuple(row) for row in table.tolist()]
 
 
 def test_the_table_of_the_drawing():

@@ -1,0 +1,146 @@
+"""Batches are a pure function of (seed, stage, step), and are what the mixture says."""
+
+import dataclasses
+import itertools
+import random
+
+import pytest
+import torch
+
+from earvoice.data.augment import Augment, AugmentConfig
+from earvoice.data.collate import Collator, Grid
+from earvoice.errors import ConfigError
+from earvoice.train.examples import Examples
+from earvoice.train.stage import MixtureConfig
+from tests.talks import sentence, talk_of
+from tests.tiny import tokenizer
+
+GRID = Grid(segment_samples=15360, frame_samples=640, embedding_samples=1280)
+
+
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory):
+    """Three talks of about 25 s: a sentence of three words every three seconds."""
+    folder = tmp_path_factory.mktemp("talks")
+    found = []
+    for number in range(3):
+        rng = random.Random(number)
+        sentences = []
+        for begin in range(0, 24, 3):
+            times = sorted(begin + rng.uniform(0.1, 2.8) for _ in range(6))
+            words = [("ab", *times[:2]), ("cd", *times[2:4]), ("ef", *times[4:])]
+            sentences.append(sentence(words, "das ist Haus", (0, 2, 1)))
+        found.append(talk_of(sentences, 25.0, folder / f"{number}.wav"))
+    return found
+
+
+def examples(talks=(), *, seed=1, stage="s", augment=None, hold=True, **mixture):
+    collator = Collator(tokenizer(), GRID, {"a": 1}, augment)
+    config = MixtureConfig(**({"batch_s": 12.0, "segments": (3, 6)} | mixture))
+    return Examples(config, collator, talks, "de", 0.96, hold=hold, seed=seed, stage=stage)
+
+
+def fingerprint(batch):
+    tensors = (batch.samples, batch.phones, batch.word_spans, batch.word_ids, batch.oracle)
+    return [tensor.numpy().tobytes() for tensor in tensors], batch.targets, batch.tokens
+
+
+@pytest.fixture(params=["audio", "text"])
+def make(request, talks):
+    """Makes examples of either source."""
+
+    def make_examples(**changes):
+        augment = Augment(AugmentConfig(noise=0.5, babble=0.5, room=0.5, noises=2))
+        return examples(talks, source=request.param, augment=augment, **changes)
+
+    return make_examples
+
+
+def test_a_batch_depends_on_the_step_and_on_nothing_before(make):
+    straight = make()
+    seen = [fingerprint(straight.batch(step)) for step in range(4)]
+    other = make()
+    assert [fingerprint(other.batch(step)) for step in (3, 0, 2, 1)] == [
+        seen[step] for step in (3, 0, 2, 1)
+    ]
+    assert fingerprint(other.batch(3)) == seen[3]
+    assert all(a != b for a, b in itertools.combinations(seen, 2))
+
+
+def test_global_random_state_plays_no_part(make):
+    one = make()
+    torch.manual_seed(1)
+    random.seed(1)
+    first = fingerprint(one.batch(0))
+    torch.manual_seed(2)
+    random.seed(2)
+    assert fingerprint(one.batch(0)) == first
+    assert random.random() == random.Random(2).random(), "and it is not drawn from"
+
+
+def test_seed_and_stage_count(make):
+    first = fingerprint(make().batch(0))
+    assert fingerprint(make(seed=2).batch(0)) != first
+    assert fingerprint(make(stage="t").batch(0)) != first
+    assert fingerprint(make().batch(0)) == first
+
+
+def test_batches_have_the_size_and_the_segments_asked_for(talks):
+    drawn = examples(talks)
+    for step in range(6):
+        batch = drawn.batch(step)
+        rows, samples = batch.samples.shape
+        segments = samples // 15360
+        assert samples % 15360 == 0
+        assert 3 <= segments <= 6
+        assert rows == max(1, round(12.0 / (segments * 0.96)))
+        assert {target.last_step for target in batch.targets} == {segments}
+
+
+def test_a_batch_smaller_than_a_window_is_one_window(talks):
+    assert examples(talks, batch_s=0.5).batch(0).samples.shape[0] == 1
+
+
+@pytest.mark.parametrize("kind", ["utterance", "fresh", "slid"])
+def test_weights_choose_the_kind_of_window(talks, kind):
+    weights = {"utterance": 0.0, "fresh": 0.0, "slid": 0.0} | {kind: 1.0}
+    drawn = examples(talks, ks=(3,), segments=(6, 6), **weights)
+    targets = [target for step in range(4) for target in drawn.batch(step).targets]
+    assert {target.ended for target in targets} == {kind == "utterance"}
+    assert {target.first_step for target in targets} == {1 if kind == "slid" else 3}
+
+
+def test_offline_means_whole_utterances(talks):
+    drawn = examples(talks, ks=(100,), utterance=0.0, fresh=0.5, slid=0.5)
+    for target in drawn.batch(0).targets:
+        assert target.ended
+        assert set(target.steps) == {target.last_step}
+
+
+def test_every_k_is_drawn_and_n_is_the_mixtures(talks):
+    drawn = examples(talks, ks=(1, 2, 5), n=2)
+    targets = [target for step in range(8) for target in drawn.batch(step).targets]
+    assert {target.k for target in targets} == {1, 2, 5}
+    assert {target.n for target in targets} == {2}
+
+
+def test_clean_leaves_out_noisy_talks(talks):
+    noisy = [dataclasses.replace(talk, condition={"noise": "rain"}) for talk in talks[1:]]
+    assert examples([talks[0], *noisy], clean=True).talks == [talks[0]]
+    assert len(examples([talks[0], *noisy]).talks) == 3
+    with pytest.raises(ConfigError, match="stage 's' trains on audio: name a corpus"):
+        examples(noisy, clean=True)
+
+
+def test_audio_needs_a_corpus_and_text_does_not():
+    with pytest.raises(ConfigError, match=r"corpus=\[corpora/train\]"):
+        examples([])
+    batch = examples([], source="text").batch(0)
+    assert batch.samples.shape[1] == 0
+    assert batch.tokens > 0
+
+
+def test_talks_that_are_too_short_are_an_error_and_not_a_hang(talks):
+    drawn = examples(talks, segments=(40, 40), ks=(3,), utterance=0.0, fresh=1.0, slid=0.0)
+    with pytest.raises(ConfigError, match="no window of 40 segments found in 200 tries"):
+        drawn.batch(0)
