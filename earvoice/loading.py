@@ -14,6 +14,7 @@ from earvoice.config import parse
 from earvoice.errors import CheckpointError, ConfigError, UsageError
 from earvoice.models.blank import blank_weights
 from earvoice.models.files import MANIFEST, load_weights, read_safetensors, verify_manifest
+from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import PolicySpec
 from earvoice.session import Interpreter
 from earvoice.systems import SystemConfig, build
@@ -87,4 +88,6 @@ def build_with_weights(config: SystemConfig, weights: Path) -> Fasst:
         raise CheckpointError(f"{weights.parent / CONFIG_FILE}: {error}") from error
     tensors = {name: value.float() for name, value in read_safetensors(weights).items()}
     load_weights(system, tensors, str(weights), assign=True)
-    return system.eval().requires_grad_(False)
+    system.eval().requires_grad_(False)
+    lay_out_for_inference(system)
+    return system

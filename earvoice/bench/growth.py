@@ -49,7 +49,7 @@ class GrowthSettings:
 
     elapsed_s: tuple[Seconds, ...] = (10.0, 60.0, 300.0, 1800.0)
     recompute_s: tuple[Seconds, ...] = (10.0, 60.0, 300.0)
-    periods: int = 4
+    periods: int = 8
     tokens: int = 4
     seed: int = 1
 
@@ -65,10 +65,10 @@ class Lane:
         append = timed.inner.settings
         period = append.window - append.keep
         target = max(1, round(elapsed_s / timed.segment_s))
-        first = target - settings.periods * period // 2
-        self.young = first < append.window
+        self.young = target < append.window + period
         self.places = min(YOUNG_PLACES, period) if self.young else period
-        self.first = target if self.young else first
+        centred = target - settings.periods * period // 2
+        self.first = target if self.young else max(append.window, centred)
         self.costs: NDArray[np.float64] = np.zeros((settings.periods, self.places, 2))
         self.gemm: NDArray[np.float64] = np.zeros((settings.periods, self.places))
         self._session: Session = timed.open()

@@ -16,6 +16,7 @@ from earvoice.data.synth.grammar import sample_sentence
 from earvoice.errors import UsageError
 from earvoice.loading import load
 from earvoice.models.files import write_manifest
+from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import WaitK
 from earvoice.sessions.append import AppendInterpreter, wait_of
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig
@@ -157,6 +158,7 @@ def check_sizes(sizes: str) -> None:
 def _random_subject(sizes: str, seed: int, rows: int) -> Subject:
     check_sizes(sizes)
     system, tokenizer = random_system(SIZES[sizes], seed)
+    lay_out_for_inference(system)  # as `load` does
     parameters = sum(parameter.numel() for parameter in system.parameters())
     interpreter = system.interpreter(tokenizer, rows=rows)
     return Subject(f"random weights, sizes {sizes}", False, interpreter, parameters)

@@ -90,12 +90,22 @@ def add_parser(subparsers: Any) -> None:
         help="those of the ages at which recomputing is measured too; it takes long, and twenty "
         "times longer for five times the age (default: %(default)s; empty: none)",
     )
-    growth.add_argument("--periods", type=int, default=4, help="slides of the window to average")
-    growth.add_argument("--tokens", type=int, default=4, help="tokens decoded after each segment")
+    growth.add_argument(
+        "--periods", type=int, default=8, help="slides of the window to average (default: 8)"
+    )
+    growth.add_argument(
+        "--tokens", type=int, default=4, help="tokens decoded after each segment (default: 4)"
+    )
     batch = _benchmark(names, "batch", "throughput of many streams in one batch", _BATCH)
-    batch.add_argument("--streams", default="1,4,8,16", metavar="N,N", help="batch sizes")
-    batch.add_argument("--seconds", type=float, default=48.0, help="audio of each stream")
-    batch.add_argument("--rounds", type=int, default=3, help="repetitions of everything")
+    batch.add_argument(
+        "--streams", default="1,4,8,16", metavar="N,N", help="batch sizes (default: %(default)s)"
+    )
+    batch.add_argument(
+        "--seconds", type=float, default=48.0, help="audio of each stream (default: 48)"
+    )
+    batch.add_argument(
+        "--rounds", type=int, default=3, help="repetitions of everything (default: 3)"
+    )
     batch.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     batch.add_argument(
         "--tokens",
@@ -104,7 +114,7 @@ def add_parser(subparsers: Any) -> None:
         help="tokens decoded after each segment, with random weights or without a talk",
     )
     startup = _benchmark(names, "startup", "process start to the first caption", _STARTUP)
-    startup.add_argument("--runs", type=int, default=5, help="processes of each kind")
+    startup.add_argument("--runs", type=int, default=5, help="processes of each kind (default: 5)")
     startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     add_quality(names)
 

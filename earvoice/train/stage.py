@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from earvoice.config import Config
 from earvoice.data.augment import AugmentConfig
@@ -52,6 +52,19 @@ class MixtureConfig(Config):
         if segments[0] > segments[1]:
             raise ValueError("the least must not be more than the most")
         return segments
+
+    @field_validator("text_forms")
+    @classmethod
+    def _some_form(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not any(shares):
+            raise ValueError("not all shares may be 0")
+        return shares
+
+    @model_validator(mode="after")
+    def _some_kind(self) -> MixtureConfig:
+        if not self.utterance + self.fresh + self.slid:
+            raise ValueError("utterance, fresh and slid may not all be 0")
+        return self
 
     @field_validator("ks")
     @classmethod

@@ -24,8 +24,8 @@ def test_resident_memory_sees_what_is_touched():
     before = resident_mib()
     if before is None:  # a system that does not say
         return
-    block = torch.ones(16 << 20, dtype=torch.uint8)
-    assert 12 < resident_mib() - before < 24
+    block = torch.ones(64 << 20, dtype=torch.uint8)  # too large for the allocator to recycle
+    assert 56 < resident_mib() - before < 80
     assert int(block[0]) == 1
 
 

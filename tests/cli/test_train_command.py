@@ -98,6 +98,8 @@ def test_the_printed_recipe_has_the_defaults(capsys):
         (["{r}", "stages.0.lr=fast"], 5, "stages.0.lr is 'fast'"),
         (["{r}", "stages.0.accumulate=0"], 5, "stages.0.accumulate is 0"),
         (["{r}", "stages.0.data.segments=[5,3]"], 5, "the least must not be more than the most"),
+        (["{r}", "stages.0.data.text_forms=[0.0,0.0,0.0]"], 5, "not all shares may be 0"),
+        (["{r}", "stages.0.data={{utterance: 0.0, fresh: 0.0, slid: 0.0}}"], 5, "may not all be 0"),
         (["{r}", "stages.0.data.ks=[7]"], 5, "it must hold some of [1, 2, 3, 4, 5, 100]"),
     ],
 )

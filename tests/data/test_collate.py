@@ -83,6 +83,32 @@ def test_token_ids_are_padded_and_masked():
     assert batch.word_ids_mask[0].tolist() == [1] * len(und) + [0] * (len(xyz) - len(und))
 
 
+def spoken(form, *windows):
+    forms = {"row": (1.0, 0.0, 0.0), "time": (0.0, 1.0, 0.0), "slots": (0.0, 0.0, 1.0)}
+    collate = Collator(tokenizer(), GRID, PHONE_IDS, None, forms[form])
+    return collate(windows, random.Random(0), audio=False).spoken
+
+
+def test_text_as_tokens_in_a_row_or_in_time():
+    #  slots     0   1   2   3   4   5   6   ...   12  13  14      12 to a segment
+    #  "ab xyz"      a~~~~~~~b   x~~~~~~~~~~            (one piece at a time: in equal parts)
+    #  "und"                                       und~~~~~~~
+    ab, xyz, und = (tokenizer().encode(word) for word in ("ab", "xyz", "und"))
+    assert (len(ab), len(xyz), len(und)) == (3, 4, 1), "the drawing needs these lengths"
+    one = window([("ab", 0.10, 0.30), ("xyz", 0.33, 0.55), ("und", 0.97, 1.15)], segments=2)
+    two = window([("und", 0.0, 0.1)], segments=2)
+    row = spoken("row", one, two)
+    assert row.ids.tolist() == [ab + xyz + und, und + [0] * 7]
+    assert row.position.tolist() == [list(range(8)), [0] * 8]
+    assert row.segment.tolist() == [[1] * 7 + [2], [1] + [0] * 7]
+    time = spoken("time", one, two)
+    assert time.ids.equal(row.ids)
+    assert time.segment.equal(row.segment)
+    #  slots 1 to 3 in three parts, slots 4 to 6 in four
+    assert time.position[0].tolist() == [1, 2, 3, 4, 4, 5, 6, 12]
+    assert spoken("slots", one, two) is None
+
+
 def test_a_batch_without_any_word_keeps_its_types():
     batch = silent_batch(window(), window())
     assert (batch.word_spans.shape, batch.word_spans.dtype) == ((0, 3), torch.long)

@@ -1,0 +1,98 @@
+"""Recipes: where a stage's weights come from, and that the documentation names every key."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from earvoice.config import load_yaml
+from earvoice.errors import ConfigError
+from earvoice.train import checkpoint as checkpoints
+from earvoice.train.recipe import Options, run_recipe
+from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig
+
+ROOT = Path(__file__).parents[2]
+TEXT = {
+    "objective": "text_wait_k",
+    "trainable": ["lm.*"],
+    "data": {"source": "text", "batch_s": 6.0, "segments": [3, 4]},
+    "steps": 2,
+    "lr": 0.01,
+    "save_every_steps": 2,
+}
+
+
+def recipe(out, *stages):
+    """The tiny recipe with text stages only: (name, init) pairs."""
+    base = load_yaml(
+        ROOT / "recipes/fasst/tiny.yaml",
+        RecipeConfig,
+        ["corpus=[]", "dev_corpus=''", "tokenizer.sentences=100", f"out={out}"],
+    )
+    made = [StageConfig.model_validate_json(_json(name, init)) for name, init in stages]
+    return base.model_copy(update={"stages": tuple(made)})
+
+
+def _json(name, init):
+    return json.dumps({**TEXT, "name": name, "init": init})
+
+
+def weights(out, stage):
+    found, problems = checkpoints.newest(out / stage)
+    assert problems == []
+    return found.weights()
+
+
+def equal(a, b, prefix=""):
+    names = [name for name in a if name.startswith(prefix)]
+    assert names
+    return all(torch.equal(a[name], b[name]) for name in names)
+
+
+QUIET = Options(quiet=True)
+
+
+def test_a_stage_without_sources_starts_from_random_weights(tmp_path):
+    # Whatever ran before it in the same process.
+    run_recipe(recipe(tmp_path / "two", ("a", {}), ("b", {})), QUIET)
+    run_recipe(recipe(tmp_path / "one", ("b", {})), QUIET)
+    assert equal(weights(tmp_path / "two", "b"), weights(tmp_path / "one", "b"))
+    assert not equal(weights(tmp_path / "two", "a"), weights(tmp_path / "two", "b"), "lm.")
+
+
+def test_by_default_a_stage_goes_on_from_the_one_before(tmp_path):
+    run_recipe(recipe(tmp_path / "d", ("a", {}), ("b", None)), QUIET)
+    run_recipe(recipe(tmp_path / "n", ("a", {}), ("b", {"*": "a"})), QUIET)
+    assert equal(weights(tmp_path / "d", "b"), weights(tmp_path / "n", "b"))
+    run_recipe(recipe(tmp_path / "r", ("b", {})), QUIET)
+    assert not equal(weights(tmp_path / "d", "b"), weights(tmp_path / "r", "b"), "lm.")
+
+
+def test_a_stage_may_come_from_another_run(tmp_path):
+    run_recipe(recipe(tmp_path / "first", ("a", {})), QUIET)
+    both = recipe(tmp_path / "second", ("a", {}), ("b", {"lm.*": "a"}))
+    reuse = {"a": str(tmp_path / "first/a")}
+    run_recipe(both, Options(quiet=True, stages=("b",), reuse=reuse))
+    run_recipe(recipe(tmp_path / "first", ("a", {}), ("b", {"lm.*": "a"})), QUIET)
+    assert equal(weights(tmp_path / "first", "b"), weights(tmp_path / "second", "b"))
+
+
+def test_the_whole_run_is_a_function_of_the_recipe(tmp_path):
+    for out in ("x", "y"):
+        run_recipe(recipe(tmp_path / out, ("a", {})), QUIET)
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "manifest.json"):
+        assert (tmp_path / "x/model" / name).read_bytes() == (
+            tmp_path / "y/model" / name
+        ).read_bytes()
+
+
+def test_stage_names_must_differ(tmp_path):
+    with pytest.raises(ConfigError, match="names must differ"):
+        run_recipe(recipe(tmp_path, ("a", {}), ("a", {})), QUIET)
+
+
+@pytest.mark.parametrize("config", [RecipeConfig, StageConfig, MixtureConfig])
+def test_every_key_is_documented(config):
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    assert [name for name in config.model_fields if f"`{name}`" not in text] == []
