@@ -28,6 +28,7 @@ class TargetWords:
     k: int
     n: int
     ended: bool
+    missed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -210,4 +211,5 @@ class Collator:
             k=window.k,
             n=window.n,
             ended=window.ended,
+            missed=window.missed,
         )

@@ -25,13 +25,17 @@ MARGIN_S = 0.03
 
 @dataclass(frozen=True)
 class Cut:
-    """What to cut: segments of `segment_s` seconds, wait k, stride n, and whether to hold."""
+    """What to cut: segments of `segment_s` seconds, wait k, stride n, and whether to hold.
+
+    missed: steps at which the writer fails to write, see `policies/schedule.py`.
+    """
 
     segments: int
     segment_s: float
     k: int
     n: int
     hold: bool
+    missed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Window:
     ended: bool
     k: int
     n: int
+    missed: frozenset[int] = frozenset()
 
 
 def cut_utterances(
@@ -132,7 +137,8 @@ def _window(
     if offline:
         steps = [last_step] * len(target)
     else:
-        steps = write_steps(available, cut.k, cut.n, last_step if ended else None, hold=cut.hold)
+        end = last_step if ended else None
+        steps = write_steps(available, cut.k, cut.n, end, hold=cut.hold, missed=cut.missed)
     kept = [index for index, step in enumerate(steps) if 1 <= step <= last_step]
     first_step = last_step if offline else 1 if slid else min(cut.k, last_step)
     shift = [
@@ -160,4 +166,5 @@ def _window(
         ended=ended,
         k=cut.k,
         n=cut.n,
+        missed=cut.missed,
     )

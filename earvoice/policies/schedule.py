@@ -10,18 +10,27 @@ With `hold` (ours), a word additionally waits until its source has been heard an
 segments have passed. The policy can then follow a talk for hours: a fixed stride either runs ahead
 of a slow speaker, and invents, or falls ever further behind. Where a consultation writes fewer
 than `n` words, the model learns to say "nothing more" (end of sequence) and reads on.
+
+Consultations may be missed: nothing is written at those steps, and what was due comes later. That
+is how a model in training gets to see itself behind, and learns to catch up (ours).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 OFFLINE_K = 100
 """The paper's k for whole utterances: read everything, then write."""
 
 
 def write_steps(
-    available: Sequence[int], k: int, n: int, last_step: int | None, *, hold: bool
+    available: Sequence[int],
+    k: int,
+    n: int,
+    last_step: int | None,
+    *,
+    hold: bool,
+    missed: Set[int] = frozenset(),
 ) -> list[int]:
     """The step at which each target word is written.
 
@@ -31,6 +40,7 @@ def write_steps(
             `hold`.
         k, n: wait and stride. last_step: the source ends there, and everything is written at the
             latest then, whatever the stride; None while the source goes on.
+        missed: steps at which nothing is written, except the last.
     Returns: non-decreasing steps, as many as words.
     """
     if k < 1 or n < 1:
@@ -43,6 +53,8 @@ def write_steps(
             step, written = earliest, 0
         elif written == n:
             step, written = step + 1, 0
+        while step in missed:
+            step, written = step + 1, 0
         written += 1
         steps.append(step)
     if last_step is not None:
@@ -51,12 +63,18 @@ def write_steps(
 
 
 def holds(
-    steps: Sequence[int], n: int, first_step: int, last_step: int, *, ended: bool
+    steps: Sequence[int],
+    n: int,
+    first_step: int,
+    last_step: int,
+    *,
+    ended: bool,
+    missed: Set[int] = frozenset(),
 ) -> list[tuple[int, int]]:
     """The consultations that end with "nothing more": (words written so far, step).
 
     One for every step in [first_step, last_step] that writes fewer than `n` words; at the last
-    step of an ended source always.
+    step of an ended source always; never at a missed one.
     """
     found = []
     written = 0
@@ -65,6 +83,6 @@ def holds(
         while written < len(steps) and steps[written] <= step:
             written += 1
         final = ended and step == last_step
-        if final or written - before < n:
+        if final or (written - before < n and step not in missed):
             found.append((written, step))
     return found

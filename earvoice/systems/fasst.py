@@ -27,7 +27,7 @@ token, the wait-k training mask, WACO. Deviations, each a field of the configura
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -311,6 +311,7 @@ class Fasst(nn.Module):
                 k=target.k,
                 n=target.n,
                 ended=target.ended,
+                missed=target.missed,
                 hold=not self.config.faithful,
             )
             for target in targets
@@ -367,13 +368,14 @@ def stepped_target(
     n: int,
     ended: bool,
     hold: bool,
+    missed: Set[int] = frozenset(),
 ) -> SteppedTarget:
     """Token-level target from word-level steps. words: token ids per word.
 
     Without `hold` (the paper), the only end of sequence is the one after the last word of a
     source that ends.
     """
-    written = holds(steps, n, first_step, last_step, ended=ended)
+    written = holds(steps, n, first_step, last_step, ended=ended, missed=missed)
     if not hold:
         written = [(len(steps), last_step)] if ended else []
     cumulative = [0]

@@ -61,7 +61,9 @@ class Examples:
         for _ in range(_TRIES):
             talk = rng.choice(talks)
             k = rng.choice(mixture.ks)
-            cut = Cut(segments, self.segment_s, k, mixture.n, self.hold)
+            n = rng.choice(mixture.ns)
+            missed = _missed(rng, segments) if rng.random() < mixture.missed else frozenset()
+            cut = Cut(segments, self.segment_s, k, n, self.hold, missed)
             weights = (mixture.utterance, mixture.fresh, mixture.slid)
             kind = rng.choices(("utterance", "fresh", "slid"), weights)[0]
             first = rng.randrange(len(talk.sentences))
@@ -78,3 +80,9 @@ class Examples:
             f"stage {self.stage!r}: no window of {segments} segments found in {_TRIES} tries; "
             "the talks are too short for `segments`"
         )
+
+
+def _missed(rng: random.Random, segments: int) -> frozenset[int]:
+    """One to four steps in a row before the last."""
+    first = rng.randrange(1, max(2, segments))
+    return frozenset(range(first, min(first + rng.randint(1, 4), segments)))

@@ -233,9 +233,10 @@ def clause(
 
 def _question_cut(item: Clause, group: list[Token]) -> int:
     """The subject of a question stands before the infinitive of a modal, else after the verb."""
-    return (
-        len(group) - 1 if item.tense in _MODALS and not item.passive and item.verb else len(group)
-    )
+    if item.tense not in _MODALS or item.passive or not item.verb:
+        return len(group)
+    joint = _MODALS[item.tense][2]  # "que" of "tener que" stays with the infinitive
+    return len(group) - (2 if joint else 1)
 
 
 def after_verb(item: Clause) -> list[Token]:
