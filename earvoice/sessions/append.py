@@ -19,7 +19,7 @@ import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +37,9 @@ from earvoice.policies import Policy, Read, View, WaitK
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.buffer import SegmentBuffer
+from earvoice.sessions.numbering import TextPosition, renumbered
 from earvoice.sessions.pool import RowPool
+from earvoice.sessions.progress import Progress
 from earvoice.text.prompt import Prompt
 from earvoice.text.stream import TextStream
 from earvoice.text.tokenizer import Tokenizer
@@ -68,6 +70,7 @@ class AppendSettings:
     prompt: token ids around the speech for a wait k. holds: the model was trained to say
     "nothing more yet", so at the end k - 1 silent segments are appended for what it still owes.
     late: how many segments after its own a segment's embeddings come out of the speech model.
+    text_position: where text stands among rotary positions (`sessions/numbering.py`).
     max_tokens: cap on tokens of one consultation, and per segment at the end.
     """
 
@@ -81,28 +84,7 @@ class AppendSettings:
     holds: bool
     max_tokens: int = 48
     late: int = 0
-
-
-@dataclass
-class Progress:
-    """A session's place in its stream; all counters, no tensors.
-
-    segments: read since the stream began anew; dropped: read before that. words: committed.
-    speech, text: how many entries of each kind the numbering has given out since the prompt.
-    last: the committed token to feed again (its step in `last_step`), None before the first
-    consultation. final: the source has ended. drafted: the draft a listener sees.
-    """
-
-    segments: int = 0
-    dropped: int = 0
-    words: int = 0
-    speech: int = 0
-    text: int = 0
-    last: int | None = None
-    last_step: int = 0
-    final: bool = False
-    drafted: str = ""
-    prompt: Prompt = field(default_factory=lambda: Prompt((), ()))
+    text_position: TextPosition = "count"
 
 
 class AppendSession:
@@ -309,7 +291,7 @@ class AppendInterpreter:
                 self.tokenizer,
                 [rows[item] for item in writers],
                 [hidden[item] for item in writers],
-                [self._next_entry(sessions[item]) for item in writers],
+                [sessions[item].progress.next_entry for item in writers],
                 budgets,
             )
             for item, continuation in zip(writers, found, strict=True):
@@ -389,29 +371,27 @@ class AppendInterpreter:
     def _entries(
         self, sessions: list[AppendSession], before: int, speech: int, after: int
     ) -> Entries:
-        """What the new rows are. Text continues its own numbering, speech its own."""
+        """What the new rows are, and where they stand."""
         kind = torch.tensor([PROMPT] * before + [SPEECH] * speech + [TEXT] * after)
         position, segment = [], []
         for session in sessions:
             progress = session.progress
             base = len(progress.prompt.before)
-            first_text = base + progress.text - after
+            first_speech = base + progress.speech
+            progress.speech += speech
+            in_time = self.settings.text_position == "time"
+            first_text = base + (progress.speech if in_time else progress.text - after)
+            progress.next_text = first_text + after
             position.append(
                 [
                     *range(before),
-                    *range(base + progress.speech, base + progress.speech + speech),
+                    *range(first_speech, first_speech + speech),
                     *range(first_text, first_text + after),
                 ]
             )
             segment.append([0] * before + [progress.segments] * (speech + after))
-            progress.speech += speech
         positions = torch.tensor(position)
         return Entries(positions, positions, kind.expand(len(sessions), -1), torch.tensor(segment))
-
-    def _next_entry(self, session: AppendSession) -> tuple[int, int]:
-        """Position and segment of the next text entry."""
-        progress = session.progress
-        return len(progress.prompt.before) + progress.text, progress.segments
 
     def _write(self, session: AppendSession, found: Continuation) -> list[Event]:
         """Commits what the policy allows of a continuation and forgets the rest of the cache."""
@@ -481,13 +461,15 @@ class AppendInterpreter:
             keep = keep[keep != pinned[-1]]
             progress.last, progress.last_step = progress.prompt.after[-1], progress.segments
         kind = cache.kind[row, keep]
-        is_speech, is_text = kind == SPEECH, kind == TEXT
-        progress.speech = int(is_speech.sum())
-        texts = int(is_text.sum())
-        base = len(progress.prompt.before)
-        position = cache.position[row, keep].copy()
-        position[is_speech] = base + np.arange(progress.speech)
-        position[is_text] = base + np.arange(texts)
+        before, progress.speech = progress.speech, int((kind == SPEECH).sum())
+        position = renumbered(
+            kind,
+            cache.segment[row, keep],
+            cache.position[row, keep],
+            before - progress.speech,
+            len(progress.prompt.before),
+            self.settings.text_position,
+        )
         self.lm.reanchor(cache, row, keep, position)
         if progress.last is not None:
-            progress.text = texts + 1
+            progress.text = int((kind == TEXT).sum()) + 1

@@ -22,12 +22,13 @@ token, the wait-k training mask, WACO. Deviations, each a field of the configura
     D7  freezing is data of a training stage (`trainable`)
     ours  `hold`: the model may say "nothing more yet", which keeps it in step with any speaker;
           `wait_tags`: it is told k; `window_segments`: older segments are dropped, so that a
-          stream can last for hours. `faithful: true` turns all three off.
+          stream can last for hours. `faithful: true` turns the first two off.
+          `text_position: time`: text stands where it was written, not by its own count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,11 +42,19 @@ from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
 from earvoice.nn.losses.waco import span_means, waco_loss
-from earvoice.nn.masks import PADDING, PROBE, PROMPT, SPEECH, TEXT, Entries, consistency
+from earvoice.nn.masks import PADDING, PROMPT, SPEECH, Entries, consistency
 from earvoice.nn.state import State
 from earvoice.policies import Policy, WaitK
-from earvoice.policies.schedule import OFFLINE_K, holds
+from earvoice.policies.schedule import OFFLINE_K
 from earvoice.sessions.append import AppendInterpreter, AppendSettings
+from earvoice.sessions.numbering import TextPosition, heard_by_step
+from earvoice.systems.wait_k_layout import (
+    Layout,
+    SteppedTarget,
+    TrainingPrompt,
+    stepped_target,
+    training_layout,
+)
 from earvoice.text.prompt import Prompt, PromptTemplate
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Rate
@@ -79,27 +88,12 @@ class FasstConfig(Config):
     k: int = 3  # [tested with 1..5]
     n: int = 3  # [section 4.2]
     faithful: bool = True
+    text_position: TextPosition = "count"  # [3.4]; ours: "time", see sessions/numbering.py
     window_segments: int = 30  # ours: the longest speech context of a live stream
     keep_segments: int = 15  # ours: what remains when the window slides
     waco_temperature: float = 0.2  # [section 4.2]
     phones: int = 0  # frame-phoneme head for warm-up stages; not exported
     phone_weight: float = 0.0  # its weight beside other objectives
-
-
-@dataclass(frozen=True)
-class SteppedTarget:
-    """A target for the training layout: token ids, and per token its step and whether it counts.
-
-    `holds` are (tokens written so far, step) pairs at which "nothing more" is right.
-    """
-
-    ids: Sequence[int]
-    steps: Sequence[int]
-    supported: Sequence[bool]
-    holds: Sequence[tuple[int, int]]
-    first_step: int
-    last_step: int
-    k: int
 
 
 @dataclass
@@ -108,15 +102,6 @@ class SpeechState(State):
 
     encoder: Wav2Vec2State
     adapter: Any
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A batch in training layout: text rows after the speech. All [B, U]."""
-
-    ids: Tensor
-    labels: Tensor
-    entries: Entries
 
 
 class Fasst(nn.Module):
@@ -206,6 +191,7 @@ class Fasst(nn.Module):
             cache_entries=longest + (config.window_segments + 1) * per_segment,
             holds=not config.faithful,
             late=self.late_segments,
+            text_position=config.text_position,
         )
         return AppendInterpreter(self, self.lm, tokenizer, settings, rows=rows)
 
@@ -336,7 +322,9 @@ class Fasst(nn.Module):
         bound = self._bound
         batch, count, _ = speech.shape
         before = torch.tensor(bound.prompts[OFFLINE_K].before).expand(batch, -1)
-        layout = training_layout(targets, bound, before.shape[1], count)
+        last_step = max(target.last_step for target in targets)
+        heard = self._heard(count if spoken is None else None, last_step)
+        layout = training_layout(targets, bound, before.shape[1], count, heard)
         segment = self.segment_of(count).expand(batch, -1) if spoken is None else spoken.segment
         position = torch.arange(count).expand(batch, -1) if spoken is None else spoken.position
         head = _speech_entries(before.shape[1], position, segment)
@@ -347,96 +335,16 @@ class Fasst(nn.Module):
         hidden = self.lm(x, entries, mask=consistency)
         return hidden[:, before.shape[1] + count :], layout
 
+    def _heard(self, embeddings: int | None, last_step: int) -> list[int] | None:
+        """Speech embeddings up to each step, for text placed in time.
 
-@dataclass(frozen=True)
-class TrainingPrompt:
-    """Prompts by k and the control ids the training layout needs."""
-
-    prompts: Mapping[int, Prompt]
-    eos_id: int
-    pad_id: int
-
-
-def stepped_target(
-    words: Sequence[Sequence[int]],
-    steps: Sequence[int],
-    supported: Sequence[bool],
-    *,
-    first_step: int,
-    last_step: int,
-    k: int,
-    n: int,
-    ended: bool,
-    hold: bool,
-    missed: Set[int] = frozenset(),
-) -> SteppedTarget:
-    """Token-level target from word-level steps. words: token ids per word.
-
-    Without `hold` (the paper), the only end of sequence is the one after the last word of a
-    source that ends.
-    """
-    written = holds(steps, n, first_step, last_step, ended=ended, missed=missed)
-    if not hold:
-        written = [(len(steps), last_step)] if ended else []
-    cumulative = [0]
-    for word in words:
-        cumulative.append(cumulative[-1] + len(word))
-    return SteppedTarget(
-        ids=[token for word in words for token in word],
-        steps=[step for word, step in zip(words, steps, strict=True) for _ in word],
-        supported=[ok for word, ok in zip(words, supported, strict=True) for _ in word],
-        holds=[(cumulative[count], step) for count, step in written],
-        first_step=first_step,
-        last_step=last_step,
-        k=k,
-    )
-
-
-def training_layout(
-    targets: Sequence[SteppedTarget], bound: TrainingPrompt, prompt_tokens: int, speech: int
-) -> Layout:
-    """Text rows of a batch: what they are, what they predict.
-
-    A row that predicts a token belongs to that token's step (2408.09430 section 3.3; in the code
-    the last token of a group belongs to the next group, just as it is re-fed when decoding).
-    "Nothing more" rows are probes: copies of the last written token, seen by nobody.
-    Positions: `<sp_end>` gets the position of the first speech embedding, text goes on from there.
-    """
-    columns = [
-        _text_rows(target, bound, prompt_tokens, prompt_tokens + speech) for target in targets
-    ]
-    width = max(len(rows) for rows in columns)
-    pad = (bound.pad_id, -100, 0, 0, PADDING, 0)
-    table = torch.tensor([rows + [pad] * (width - len(rows)) for rows in columns])
-    ids, labels, order, position, kind, segment = table.unbind(-1)
-    return Layout(ids, labels, Entries(order, position, kind, segment))
-
-
-_Row = tuple[int, int, int, int, int, int]  # id, label, order, position, kind, segment
-_ORDER_GAP = 1024  # room for the probes between two text rows
-
-
-def _text_rows(
-    target: SteppedTarget, bound: TrainingPrompt, first_position: int, first_order: int
-) -> list[_Row]:
-    prefix = bound.prompts[target.k].after
-    tokens = [*prefix, *target.ids]
-    offset = len(prefix)
-    rows: list[_Row] = []
-    for index, token in enumerate(tokens[:-1] if target.ids else tokens):
-        predicted = index + 1 - offset
-        label, step = -100, target.first_step  # what stands before the text is read at once
-        if predicted >= 0 and target.ids:
-            step = target.steps[predicted]
-            if target.supported[predicted]:
-                label = target.ids[predicted]
-        order = first_order + (index + 1) * _ORDER_GAP
-        rows.append((token, label, order, first_position + index, TEXT, step))
-    for number, (written, step) in enumerate(target.holds):
-        index = offset + written - 1
-        order = first_order + index * _ORDER_GAP + 1 + number
-        rows.append((tokens[index], bound.eos_id, order, first_position + index, PROBE, step))
-    return rows
+        embeddings: how many there are; None: as many as `last_step` whole segments have.
+        """
+        if self.config.text_position == "count":
+            return None
+        whole = last_step * self.segment_samples // self.rate.stride
+        segment = self.segment_of(whole if embeddings is None else embeddings)
+        return heard_by_step(segment.tolist(), last_step)
 
 
 def _speech_entries(prompt_tokens: int, position: Tensor, segment: Tensor) -> Entries:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from earvoice.policies import WaitK
-from earvoice.systems.fasst import Fasst, SteppedTarget
+from earvoice.systems.fasst import Fasst
+from earvoice.systems.wait_k_layout import SteppedTarget
 from tests.masks.test_wait_k_layout import live_trace
 from tests.tiny import fasst, tokenizer
 

@@ -15,7 +15,7 @@ import torch
 from earvoice.audio import Audio
 from earvoice.policies import WaitK
 from earvoice.session import Request
-from earvoice.systems.fasst import SteppedTarget
+from earvoice.systems.wait_k_layout import SteppedTarget
 from tests.tiny import fasst, tokenizer
 
 
@@ -57,12 +57,15 @@ def live_trace(system, samples, policy):
     return tokens, steps, recorder.rows, queries
 
 
+@pytest.mark.parametrize("text_position", ["count", "time"])
 @pytest.mark.parametrize("faithful", [True, False])
 @pytest.mark.parametrize("seed", range(6))
-def test_training_layout_equals_incremental_decoding(seed: int, faithful: bool) -> None:
+def test_training_layout_equals_incremental_decoding(
+    seed: int, faithful: bool, text_position: str
+) -> None:
     rng = random.Random(seed)
     k, n, segments = rng.randint(1, 4), rng.randint(1, 3), rng.randint(5, 12)
-    system = fasst(seed=seed, faithful=faithful)
+    system = fasst(seed=seed, faithful=faithful, text_position=text_position)
     noise = np.random.default_rng(seed).standard_normal(segments * system.segment_samples)
     samples = (0.1 * noise).astype(np.float32)
     tokens, steps, logits, queries = live_trace(system, samples, WaitK(k, n))
@@ -89,9 +92,10 @@ def test_training_layout_equals_incremental_decoding(seed: int, faithful: bool) 
     assert worst <= 1e-5 * max(1.0, float(offline.abs().max()))
 
 
-def test_real_rows_predict_what_their_probes_predict() -> None:
+@pytest.mark.parametrize("text_position", ["count", "time"])
+def test_real_rows_predict_what_their_probes_predict(text_position: str) -> None:
     """A text row equals the probe of its token at its step: labels differ, logits do not."""
-    system = fasst(seed=3)
+    system = fasst(seed=3, text_position=text_position)
     samples = torch.randn(1, 6 * system.segment_samples) * 0.1
     ids = tokenizer().encode("das ist ein Haus und ein Garten")
     steps = sorted(random.Random(1).randint(2, 6) for _ in ids)

@@ -131,6 +131,28 @@ def test_speech_and_text_are_numbered_without_gaps_after_a_slide():
     assert session.progress.text == int((kind == TEXT).sum()) + 1  # the one to feed again
 
 
+def test_text_in_time_keeps_its_place_beside_its_speech_after_a_slide():
+    made = interpreter(6, text_position="time", **SHORT_WINDOW)
+    session = made.open(request(WaitK(2, 2)))
+    session.push(noise(15 * made.segment_samples))
+    used = slice(0, int(made.cache.length[session.row]))
+    cached = (made.cache.kind, made.cache.segment, made.cache.position)
+    kind, segment, position = (leaf[session.row, used] for leaf in cached)
+    prompt, prefix = int((kind == PROMPT).sum()), len(session.progress.prompt.after)
+    speech = segment[kind == SPEECH]
+    oldest, per_segment = speech.min(), int((speech == speech.min()).sum())
+    assert oldest > 1, "nothing slid: the test would prove nothing"
+    assert position[kind == SPEECH].tolist() == list(range(prompt, prompt + len(speech)))
+    texts = list(zip(segment[kind == TEXT], position[kind == TEXT], strict=True))
+    pinned, written = texts[:prefix], texts[prefix:]
+    assert [place for _, place in pinned] == [prompt + per_segment + i for i in range(prefix)]
+    assert written
+    for step in {step for step, _ in written}:
+        places = [place for at, place in written if at == step]
+        first = prompt + (step - oldest + 1) * per_segment + (prefix if step == oldest else 0)
+        assert places == list(range(first, first + len(places)))
+
+
 def test_a_model_that_never_ends_costs_context_not_the_stream():
     """Forty-eight tokens a segment overflow a row long before the window is full."""
     made = interpreter(48, seed=2)

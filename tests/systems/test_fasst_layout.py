@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from earvoice.nn.masks import PADDING, PROBE, PROMPT, SPEECH, TEXT, Entries, consistency
-from earvoice.systems.fasst import (
+from earvoice.systems.wait_k_layout import (
     SteppedTarget,
     TrainingPrompt,
     stepped_target,
@@ -72,6 +72,28 @@ def test_the_table_of_the_drawing():
     order = layout.entries.order[0]
     assert order[0] > PROMPT_TOKENS + SPEECH_ROWS - 1, "text comes after all speech"
     assert (order.diff() > 0).all()
+
+
+def test_text_in_time_stands_after_what_it_has_heard():
+    """The same drawing; [ heard ] counts two embeddings a segment, the prompt has two tokens."""
+    heard = [0, 2, 4, 6, 8]
+    layout = training_layout([example()], BOUND, PROMPT_TOKENS, SPEECH_ROWS, heard)
+    assert [(row[0], row[2]) for row in rows_of(layout)] == [
+        (END, 2 + 4),  # two segments heard
+        (A, 2 + 5),
+        (B, 2 + 6),  # fed again in the third
+        (C, 2 + 7),
+        (D, 2 + 8),
+        (E, 2 + 9),  # the probe follows in the same step
+    ]
+    held = example(steps=[2, 4, 4, 4, 4], hold=True, n=4)
+    layout = training_layout([held], BOUND, PROMPT_TOKENS, SPEECH_ROWS, heard)
+    probes = [(row[0], row[2]) for row in rows_of(layout) if row[3] == PROBE]
+    assert probes == [
+        (A, 2 + 5),  # "nothing more" after A, still in the second step
+        (A, 2 + 6),  # A is fed again in the third, and nothing comes
+        (E, 2 + 12),
+    ]
 
 
 # Who may see whom, as papers and code have it: group g sees the first (k + g) segments.
@@ -255,6 +277,7 @@ def test_loss_is_counted_on_labelled_rows_only(system):
         words = ((A,), (B,), (C,), (D,), (E,))
         steps, supported = (2, 2, 3, 3, 4), (False, False, True, True, True)
         first_step, last_step, k, n, ended = 2, 4, 2, 2, True
+        missed = frozenset()
 
     with torch.no_grad():
         loss = system._translation_loss(speech, [Words])["loss"]
