@@ -15,12 +15,16 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earvoice.errors import ConfigError
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 _MAX_FILE_BYTES = 1 << 20
 _EXTENDS = "extends"
@@ -47,6 +51,12 @@ class Config(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def check_divides(part: tuple[str, int], whole: tuple[str, int]) -> None:
+    """That one size divides another. Raises: ValueError naming both."""
+    if whole[1] % part[1]:
+        raise ValueError(f"{part[0]} is {part[1]}, it must divide {whole[0]}, which is {whole[1]}")
 
 
 def load_yaml(

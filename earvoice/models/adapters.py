@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from earvoice.config import Config
+from earvoice.config import Config, Count
 from earvoice.nn.chain import Chain, ChainState
 from earvoice.nn.conv import StreamingConv1d, TailState
 from earvoice.units import Rate
@@ -16,10 +16,10 @@ from earvoice.units import Rate
 class ConvShrinkConfig(Config):
     """FASST's adapter: two convolutions, kernel 3, stride 2, hidden 1024 (2408.09430, 4.2)."""
 
-    kernel: int = 3
-    stride: int = 2
-    layers: int = 2
-    hidden: int = 1024
+    kernel: Count = 3
+    stride: Count = 2
+    layers: Count = 2
+    hidden: Count = 1024
     left_pad: bool = True
     """One zero frame in front of each convolution, so that a block of b frames gives exactly
     b / stride^layers embeddings. False is the paper's code (discrepancy D3)."""

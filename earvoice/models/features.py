@@ -8,9 +8,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from earvoice.config import Config
+from earvoice.config import Config, Count
 from earvoice.nn.chain import Chain, ChainState
 from earvoice.nn.conv import (
     Start,
@@ -34,7 +35,7 @@ class LogMelConfig(Config):
     """
 
     kind: Literal["log_mel"] = "log_mel"
-    mels: int = 80
+    mels: Count = 80
     frame_ms: Literal[20, 40] = 20
 
 
@@ -42,13 +43,22 @@ class WaveformConfig(Config):
     """wav2vec 2.0's feature extractor, layer-norm variant (2006.11477; LV-60k checkpoints)."""
 
     kind: Literal["waveform"] = "waveform"
-    channels: int = 512
-    kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    channels: Count = 512
+    kernels: tuple[Count, ...] = (10, 3, 3, 3, 3, 2, 2)
+    strides: tuple[Count, ...] = (5, 2, 2, 2, 2, 2, 2)
     bias: bool = True
     left_pad: bool = True
     """Zeros in front, so that i seconds give exactly 50 i frames (discrepancy D3). False is the
     paper's code: 50 i - 1 frames, and the last frame of a block comes one step late."""
+
+    @model_validator(mode="after")
+    def _layers_match(self) -> WaveformConfig:
+        if len(self.kernels) != len(self.strides) or not self.kernels:
+            raise ValueError(
+                f"kernels has {len(self.kernels)} layers and strides {len(self.strides)}; "
+                "they must have equally many, at least one"
+            )
+        return self
 
 
 def mel_filters(mels: int, n_fft: int) -> Tensor:

@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from earvoice.config import Config
+from earvoice.config import Config, Count, Positive, check_divides
 from earvoice.nn.attention import RowStep, attend, rotary_angles, rotate
 from earvoice.nn.cache import EntryCache, init_entry_cache
 from earvoice.nn.masks import Entries, MaskFn, causal
@@ -26,18 +27,27 @@ from earvoice.nn.state import row_list
 class LlamaConfig(Config):
     """Sizes of a Llama-family decoder; the defaults are Llama-2 7B (2307.09288)."""
 
-    vocab_size: int = 32000
-    dim: int = 4096
-    layers: int = 32
-    heads: int = 32
-    kv_heads: int = 32
-    head_dim: int | None = None
-    ffn_dim: int = 11008
-    rope_theta: float = 10000.0
-    norm_eps: float = 1e-5
+    vocab_size: Count = 32000
+    dim: Count = 4096
+    layers: Count = 32
+    heads: Count = 32
+    kv_heads: Count = 32
+    head_dim: Count | None = None
+    ffn_dim: Count = 11008
+    rope_theta: Positive = 10000.0
+    norm_eps: Positive = 1e-5
     tie_embeddings: bool = False
     qkv_bias: bool = False
     qk_norm: bool = False
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> LlamaConfig:
+        check_divides(("kv_heads", self.kv_heads), ("heads", self.heads))
+        if self.head_dim is None:
+            check_divides(("heads", self.heads), ("dim", self.dim))
+        if (self.head_dim or self.dim // self.heads) % 2:
+            raise ValueError("a head must have an even number of dimensions, for rotary positions")
+        return self
 
 
 class LanguageModel(Protocol):

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earvoice.config import Config
+from earvoice.config import Config, Count, check_divides
 from earvoice.models.features import (
     LogMelConfig,
     WaveformConfig,
@@ -32,16 +32,22 @@ class Wav2Vec2Config(Config):
     frontend: Annotated[WaveformConfig | LogMelConfig, Field(discriminator="kind")] = (
         WaveformConfig()
     )
-    dim: int = 1024  # [2006.11477, Large]
-    layers: int = 24
-    heads: int = 16
-    ffn_dim: int = 4096
-    position_kernel: int = 128
-    position_groups: int = 16
-    block_frames: int = 50  # [2408.09430, 4.2: about one second]
-    left_blocks: int | None = None  # [2408.09430, eq. 4: unlimited]
-    conv_kernel: int | None = None  # ours: causal depthwise convolution in each layer
+    dim: Count = 1024  # [2006.11477, Large]
+    layers: Count = 24
+    heads: Count = 16
+    ffn_dim: Count = 4096
+    position_kernel: Count = 128
+    position_groups: Count = 16
+    block_frames: Count = 50  # [2408.09430, 4.2: about one second]
+    left_blocks: Annotated[int, Field(ge=0)] | None = None  # [2408.09430, eq. 4: unlimited]
+    conv_kernel: Count | None = None  # ours: causal depthwise convolution in each layer
     bidirectional: bool = False  # offline reference mode
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Wav2Vec2Config:
+        check_divides(("heads", self.heads), ("dim", self.dim))
+        check_divides(("position_groups", self.position_groups), ("dim", self.dim))
+        return self
 
 
 @dataclass

@@ -30,13 +30,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earvoice.config import Config
+from earvoice.config import Config, Count, Positive, Share
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
 from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
@@ -85,15 +86,24 @@ class FasstConfig(Config):
     adapter: ConvShrinkConfig = ConvShrinkConfig()
     llm: LlamaConfig = LlamaConfig(vocab_size=32003)  # [+ <sp_patch> <sp_start> <sp_end>]
     prompt: PromptConfig = PromptConfig()
-    k: int = 3  # [tested with 1..5]
-    n: int = 3  # [section 4.2]
+    k: Count = 3  # [tested with 1..5]
+    n: Count = 3  # [section 4.2]
     faithful: bool = True
     text_position: TextPosition = "count"  # [3.4]; ours: "time", see sessions/numbering.py
-    window_segments: int = 30  # ours: the longest speech context of a live stream
-    keep_segments: int = 15  # ours: what remains when the window slides
-    waco_temperature: float = 0.2  # [section 4.2]
-    phones: int = 0  # frame-phoneme head for warm-up stages; not exported
-    phone_weight: float = 0.0  # its weight beside other objectives
+    window_segments: Count = 30  # ours: the longest speech context of a live stream
+    keep_segments: Count = 15  # ours: what remains when the window slides
+    waco_temperature: Positive = 0.2  # [section 4.2]
+    phones: Annotated[int, Field(ge=0)] = 0  # frame-phoneme head for warm-up stages; not exported
+    phone_weight: Share = 0.0  # its weight beside other objectives
+
+    @model_validator(mode="after")
+    def _window_slides(self) -> FasstConfig:
+        if self.keep_segments >= self.window_segments:
+            raise ValueError(
+                f"keep_segments is {self.keep_segments}, it must be less than window_segments, "
+                f"which is {self.window_segments}"
+            )
+        return self
 
 
 @dataclass

@@ -6,14 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from earvoice.config import Config
+from earvoice.config import Config, Count, Positive, Share
 from earvoice.data.augment import AugmentConfig
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.systems.fasst import WAIT_TAGS, FasstConfig
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class TokenizerConfig(Config):
