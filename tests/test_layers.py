@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "text": BASE,
     "policies": BASE,
     "agent": BASE | {"text"},
-    "zoo": BASE,
+    "zoo": BASE | {"policies"},  # a card names the model's own policy
     "testing": BASE | WORDS | {"driver"},
     "nn": {"errors", "units"},
     "models": BASE | {"nn", "text"},

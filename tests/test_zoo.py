@@ -3,6 +3,7 @@ import json
 import pytest
 
 from earvoice.errors import CheckpointError, UsageError
+from earvoice.policies import WaitK
 from earvoice.zoo import find_model, list_models, pick_model, read_card
 
 CARD = {"name": "m", "system": "fasst", "src_langs": ["en"], "tgt_langs": ["de"], "params": 1000}
@@ -91,3 +92,14 @@ def test_every_model_that_ships_can_be_listed():
     for card in list_models():
         assert find_model(card.name) == card
         assert card.path.name == card.name
+
+
+def test_a_card_may_name_the_models_own_policy(tmp_path):
+    file = tmp_path / "model.json"
+    file.write_text(json.dumps(CARD))
+    assert read_card(tmp_path).policy == WaitK()
+    file.write_text(json.dumps(CARD | {"policy": "wait-k:k=2,n=4"}))
+    assert read_card(tmp_path).policy == WaitK(2, 4)
+    file.write_text(json.dumps(CARD | {"policy": "guess"}))
+    with pytest.raises(CheckpointError, match=r"model\.json.*policy is 'guess'"):
+        read_card(tmp_path)

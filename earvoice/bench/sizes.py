@@ -14,6 +14,8 @@ _PROMPT = PromptConfig(before_speech="<s><sp_start>", after_speech="<sp_end>")
 
 MINI = FasstConfig(
     faithful=False,
+    text_position="time",
+    n=4,
     encoder=Wav2Vec2Config(
         frontend=LogMelConfig(mels=80, frame_ms=40),
         dim=256,

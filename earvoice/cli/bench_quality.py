@@ -40,7 +40,7 @@ def add_quality(names: Any) -> None:
     parser.add_argument("--mode", default="talks", help="talks or sentences (default: talks)")
     parser.add_argument("--items", type=int, default=40, help="how many (default: %(default)s)")
     parser.add_argument("--k", default="3", metavar="K,K", help="waits in segments (default: 3)")
-    parser.add_argument("--n", type=int, default=3, help="words a segment (default: 3)")
+    parser.add_argument("--n", type=int, help="words a segment (default: the model's)")
     parser.add_argument("--batch", type=int, default=16, help="sessions at a time")
     parser.add_argument("--seed", type=int, default=1, help="of the choice and the bootstrap")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="BLEU over lag, as an image")
@@ -64,11 +64,13 @@ def run_quality(args: argparse.Namespace) -> int:
     from earvoice.bench.curve import QualitySpec, curve_as_json, plot_curves, quality_curve
     from earvoice.bench.quality import Quality
     from earvoice.loading import load
+    from earvoice.policies import parse_policy
     from earvoice.zoo import find, read_card
 
-    spec = QualitySpec(args.corpus, args.mode, args.items, ks, args.n, args.batch, args.seed)
     folder = find(args.model)
     card = read_card(folder)
+    own = parse_policy("wait-k", card.policy, n=args.n)
+    spec = QualitySpec(args.corpus, args.mode, args.items, ks, own.n, args.batch, args.seed)
 
     def say(quality: Quality) -> None:
         print(_line(quality), file=sys.stderr)

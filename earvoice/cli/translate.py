@@ -140,12 +140,12 @@ class _Job:
     def of(cls, args: argparse.Namespace) -> _Job:
         src_lang = language(args.src_lang).code if args.src_lang is not None else None
         tgt_lang = language(args.tgt_lang).code if args.tgt_lang is not None else None
-        policy = _policy(args)
         if args.threads is not None and args.threads < 1:
             raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
         if args.output is not None and not args.output.parent.is_dir():
             raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
+        policy = _policy(args, card.policy)
         request = Request(
             src_lang=_choose("--src-lang", src_lang, card.src_langs, card),
             tgt_lang=_choose("--tgt-lang", tgt_lang, card.tgt_langs, card),
@@ -162,12 +162,10 @@ class _Job:
         )
 
 
-def _policy(args: argparse.Namespace) -> PolicySpec | None:
-    if args.policy is None:
-        if args.k is None and args.n is None:
-            return None
-        return parse_policy("wait-k", k=args.k, n=args.n)
-    return parse_policy(args.policy, k=args.k, n=args.n)
+def _policy(args: argparse.Namespace, own: PolicySpec) -> PolicySpec | None:
+    if args.policy is None and args.k is None and args.n is None:
+        return None
+    return parse_policy(args.policy or "wait-k", own, k=args.k, n=args.n)
 
 
 def _choose(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> str:

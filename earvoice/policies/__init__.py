@@ -23,9 +23,10 @@ def policy_kinds() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
-def parse_policy(text: str, **options: int | None) -> PolicySpec:
+def parse_policy(text: str, base: PolicySpec | None = None, **options: int | None) -> PolicySpec:
     """The policy of `wait-k`, `wait-k:k=3,n=3`, `hold-n:n=4`; `options` that are not None win.
 
+    What is not said is as in `base`, a model's own policy, if that is of the same kind.
     Errors: `UsageError` naming the part that is wrong and what would be legal.
     """
     kind, _, tail = text.partition(":")
@@ -33,6 +34,8 @@ def parse_policy(text: str, **options: int | None) -> PolicySpec:
         raise UsageError(f"policy is {kind!r}, it must be one of {', '.join(_KINDS)}")
     policy = _KINDS[kind]
     values: dict[str, int] = {}
+    if base is not None and base.kind == kind:
+        values |= dataclasses.asdict(base)
     for item in filter(None, tail.split(",")):
         name, _, number = item.partition("=")
         digits = number.strip()

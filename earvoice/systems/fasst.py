@@ -49,7 +49,7 @@ from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.sessions.append import AppendInterpreter, AppendSettings
 from earvoice.sessions.numbering import TextPosition, heard_by_step
-from earvoice.systems.wait_k_layout import (
+from earvoice.sessions.layout import (
     Layout,
     SteppedTarget,
     TrainingPrompt,

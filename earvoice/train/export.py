@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from earvoice.models.files import write_manifest
+from earvoice.policies import WaitK, format_policy
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.stage import RecipeConfig
 
@@ -33,6 +34,7 @@ def export_model(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder
         "system": config.kind,
         "src_langs": [config.src_lang],
         "tgt_langs": [config.tgt_lang],
+        "policy": format_policy(WaitK(config.k, config.n)),
         "params": sum(value.numel() for value in weights.values()),
     }
     (folder / "model.json").write_text(json.dumps(card, indent=1))

@@ -10,11 +10,12 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from earvoice.errors import CheckpointError, UsageError
+from earvoice.policies import PolicySpec, WaitK, parse_policy
 
 ROOT = Path(__file__).parent
 CARD_FILE = "model.json"
@@ -26,7 +27,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class ModelCard:
     """What `model.json` says of a model, and where it is.
 
-    `params`: number of weights; `size_mb`: all files of the folder, in 10^6 bytes.
+    `params`: number of weights; `size_mb`: all files of the folder, in 10^6 bytes; `policy`: the
+    model's own.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModelCard:
     params: int
     path: Path
     size_mb: float
+    policy: PolicySpec = field(default_factory=WaitK)
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `earvoice models --json`."""
@@ -69,6 +72,7 @@ def read_card(folder: Path) -> ModelCard:
         params=_count(file, data, "params"),
         path=folder,
         size_mb=round(size_bytes / 1e6, 2),
+        policy=_policy(file, data),
     )
 
 
@@ -152,6 +156,14 @@ def _text(file: Path, data: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise CheckpointError(f"{file}: {key} is {value!r}, it must be a name")
     return value
+
+
+def _policy(file: Path, data: dict[str, Any]) -> PolicySpec:
+    text = data.get("policy", WaitK.kind)
+    try:
+        return parse_policy(str(text))
+    except UsageError as error:
+        raise CheckpointError(f"{file}: {error}") from None
 
 
 def _texts(file: Path, data: dict[str, Any], key: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import torch
 
 from earvoice.policies import WaitK
 from earvoice.systems.fasst import Fasst
-from earvoice.systems.wait_k_layout import SteppedTarget
+from earvoice.sessions.layout import SteppedTarget
 from tests.masks.test_wait_k_layout import live_trace
 from tests.tiny import fasst, tokenizer
 

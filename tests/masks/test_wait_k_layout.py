@@ -15,7 +15,7 @@ import torch
 from earvoice.audio import Audio
 from earvoice.policies import WaitK
 from earvoice.session import Request
-from earvoice.systems.wait_k_layout import SteppedTarget
+from earvoice.sessions.layout import SteppedTarget
 from tests.tiny import fasst, tokenizer
 
 

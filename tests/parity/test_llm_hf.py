@@ -13,7 +13,7 @@ from earvoice.nn.masks import TEXT, Entries, causal
 from earvoice.policies import HoldN, WaitK
 from earvoice.session import Request
 from earvoice.systems.fasst import Fasst
-from earvoice.systems.wait_k_layout import SteppedTarget
+from earvoice.sessions.layout import SteppedTarget
 from tests.tiny import fasst, fasst_config, tokenizer
 
 transformers = pytest.importorskip("transformers")

@@ -56,6 +56,14 @@ def test_options_win_unless_none():
     assert parse_policy("wait-k:k=5,n=2", k=1, n=None) == WaitK(1, 2)
 
 
+def test_what_is_not_said_is_as_the_model_has_it():
+    own = WaitK(2, 4)
+    assert parse_policy("wait-k", own) == own
+    assert parse_policy("wait-k", own, k=5) == WaitK(5, 4)
+    assert parse_policy("wait-k:n=1", own) == WaitK(2, 1)
+    assert parse_policy("hold-n", own) == parse_policy("hold-n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

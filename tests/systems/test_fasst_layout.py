@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from earvoice.nn.masks import PADDING, PROBE, PROMPT, SPEECH, TEXT, Entries, consistency
-from earvoice.systems.wait_k_layout import (
+from earvoice.sessions.layout import (
     SteppedTarget,
     TrainingPrompt,
     stepped_target,
