@@ -167,12 +167,12 @@ class Collator:
     ) -> tuple[list[list[int]], list[list[int]]]:
         """Spans of all words on the embedding grid, and their token ids."""
         spans, ids = [], []
-        slot_s = self.grid.embedding_samples / SAMPLE_RATE
-        slots = length // self.grid.embedding_samples
+        slot = self.grid.embedding_samples
+        slots = length // slot
         for row, window in enumerate(windows):
             for word in window.words:
-                first = max(0, int(word.start_s / slot_s))
-                last = min(slots, -int(-word.end_s // slot_s)) - 1
+                first = max(0, round(word.start_s * SAMPLE_RATE) // slot)
+                last = min(slots, -(-round(word.end_s * SAMPLE_RATE) // slot)) - 1
                 pieces = self._encode_word(word.text)
                 if pieces and last >= first:
                     spans.append([row, first, last])

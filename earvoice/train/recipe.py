@@ -172,8 +172,14 @@ def _start(
                 + (f" ({problems[0]})" if problems else "")
             )
         for name, value in found.weights().items():
-            if matches(name, [pattern]) and name in fresh and fresh[name].shape == value.shape:
-                weights[name] = value
+            if not matches(name, [pattern]) or name not in fresh:
+                continue
+            if fresh[name].shape != value.shape:
+                raise ConfigError(
+                    f"stage {stage.name!r}: init: {name} is {tuple(value.shape)} in {folder}, "
+                    f"this recipe's is {tuple(fresh[name].shape)}"
+                )
+            weights[name] = value
     return weights
 
 
