@@ -59,6 +59,14 @@ def test_spans_and_oracle_of_the_drawing():
     assert batch.oracle.tolist() == [[0, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0, 0]]
 
 
+@pytest.mark.parametrize("slots", range(1, 12))
+def test_a_word_that_ends_with_a_slot_does_not_reach_into_the_next(slots):
+    batch = silent_batch(window([("ab", 0.0, slots * 0.08)]))
+    assert batch.word_spans.tolist() == [[0, 0, slots - 1]]
+    batch = silent_batch(window([("ab", slots * 0.08, 1.0)]))
+    assert batch.word_spans[0, 1] == slots
+
+
 def test_spans_name_their_window_and_the_oracle_counts_through_the_batch():
     batch = silent_batch(
         window([("ab", 0.10, 0.15)]), window(), window([("cd", 0.0, 0.05), ("ef", 0.9, 1.0)])

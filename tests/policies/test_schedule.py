@@ -165,3 +165,28 @@ def test_a_model_that_follows_the_holds_writes_at_these_steps(heard, k, n, last,
             replayed.append(step)
             written, budget = written + 1, budget - 1
     assert replayed == [step for step in steps if step <= last]
+
+
+def test_what_was_missed_comes_at_the_next_turns():
+    heard = [1, 1, 2, 2, 3, 5, 5]
+    assert write_steps(heard, 1, 2, None, hold=True) == [1, 1, 2, 2, 3, 5, 5]
+    missed = write_steps(heard, 1, 2, None, hold=True, missed={2, 3})
+    assert missed == [1, 1, 4, 4, 5, 5, 6]
+    assert holds(missed, 2, 1, 7, ended=False, missed={2, 3}) == [(7, 6), (7, 7)]
+    # The end writes everything, missed or not.
+    assert write_steps(heard, 1, 2, 5, hold=True, missed={4, 5}) == [1, 1, 2, 2, 3, 5, 5]
+
+
+@given(
+    st.lists(st.integers(0, 12), max_size=20).map(sorted),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sets(st.integers(1, 14), max_size=5),
+)
+def test_missing_turns_only_delays(heard, k, n, missed):
+    plain = write_steps(heard, k, n, None, hold=True)
+    late = write_steps(heard, k, n, None, hold=True, missed=missed)
+    assert late == sorted(late)
+    assert all(a <= b for a, b in zip(plain, late, strict=True))
+    assert not missed & set(late)
+    assert all(late.count(step) <= n for step in late)

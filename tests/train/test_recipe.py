@@ -78,6 +78,16 @@ def test_a_stage_may_come_from_another_run(tmp_path):
     assert equal(weights(tmp_path / "first", "b"), weights(tmp_path / "second", "b"))
 
 
+def test_weights_of_another_size_are_refused(tmp_path):
+    run_recipe(recipe(tmp_path / "first", ("a", {})), QUIET)
+    wider = recipe(tmp_path / "second", ("a", {}), ("b", {"lm.*": "a"}))
+    llm = wider.system.llm.model_copy(update={"ffn_dim": 2 * wider.system.llm.ffn_dim})
+    wider = wider.model_copy(update={"system": wider.system.model_copy(update={"llm": llm})})
+    reuse = {"a": str(tmp_path / "first/a")}
+    with pytest.raises(ConfigError, match=r"stage 'b': init: lm\.layers\.0\.\w+"):
+        run_recipe(wider, Options(quiet=True, stages=("b",), reuse=reuse))
+
+
 def test_the_whole_run_is_a_function_of_the_recipe(tmp_path):
     for out in ("x", "y"):
         run_recipe(recipe(tmp_path / out, ("a", {})), QUIET)
