@@ -27,6 +27,7 @@ COMMANDS = MappingProxyType(
         "doctor": "say what is installed and what is missing",
         "corpus": "make or import training data",
         "train": "train a model from a recipe",
+        "eval": "simulate and score simultaneous translation",
         "bench": "measure speed and memory",
     }
 )
@@ -43,7 +44,8 @@ examples:
   earvoice models                                  which models and languages there are
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 audio, 4 model files, 5 configuration,
-6 training cannot go on, 130 interrupted. "earvoice COMMAND --help" explains a command.
+6 training cannot go on, 7 logs or references, 130 interrupted.
+"earvoice COMMAND --help" explains a command.
 """
 
 

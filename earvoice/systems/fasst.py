@@ -48,7 +48,6 @@ from earvoice.nn.state import State
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.sessions.append import AppendInterpreter, AppendSettings
-from earvoice.sessions.numbering import TextPosition, heard_by_step
 from earvoice.sessions.layout import (
     Layout,
     SteppedTarget,
@@ -56,6 +55,7 @@ from earvoice.sessions.layout import (
     stepped_target,
     training_layout,
 )
+from earvoice.sessions.numbering import TextPosition, heard_by_step
 from earvoice.text.prompt import Prompt, PromptTemplate
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Rate

@@ -42,7 +42,8 @@ def learning_rate(stage: StageConfig, step: int) -> float:
         return stage.lr
     if stage.schedule == "inverse_sqrt":
         return stage.lr * math.sqrt(max(1, stage.warmup_steps) / (step + 1))
-    done = (step - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
+    steps = stage.schedule_steps or stage.steps
+    done = (step - stage.warmup_steps) / max(1, steps - stage.warmup_steps)
     return stage.lr * (stage.final_lr + (1 - stage.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 

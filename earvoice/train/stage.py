@@ -93,6 +93,8 @@ class StageConfig(Config):
     augment_ramp_steps: Annotated[int, Field(ge=0)] = 0
     """Augmentation probability grows from 0 to its value over this many steps."""
     steps: Count = 1000
+    schedule_steps: Count | None = None
+    """Steps that the cosine is laid out for, where the stage ends before it does."""
     lr: Positive = 1e-3
     lr_scale: dict[str, float] = Field(default_factory=dict)
     warmup_steps: Annotated[int, Field(ge=0)] = 60

@@ -1,0 +1,96 @@
+"""What was written, and when, whatever tool logged it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from earvoice.errors import EarvoiceError
+from earvoice.eval.units import Unit, joined
+
+CLOCKS = ("queue", "simuleval", "chunk")
+"""Three meanings of "computation-aware", by the suffix `_ca_NAME` of a metric:
+
+    queue      one machine, one queue: chunk k starts when it has arrived and k - 1 is done
+    simuleval  audio heard plus all computing since the recording began
+    chunk      audio heard plus the computing of that chunk alone
+"""
+
+
+class DataError(EarvoiceError):
+    """A log, reference or segmentation is not legal; names the file and the line."""
+
+    exit_code = 7
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The output for one recording or sentence.
+
+    units with delays_us, integer microseconds of source heard; clocks: the same with computing
+    counted, by name, for those clocks that the log can tell. source_us: length of the source.
+    reference: if the log carries it. where: file and line, for messages.
+    """
+
+    name: str
+    unit: Unit
+    units: tuple[str, ...]
+    delays_us: tuple[int, ...]
+    source_us: int | None
+    where: str
+    clocks: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    reference: str | None = None
+    source_type: str = "speech"
+
+    def __post_init__(self) -> None:
+        for what, times in (("delays", self.delays_us), *self.clocks.items()):
+            if len(times) != len(self.units):
+                raise DataError(
+                    f"{self.where}: {len(self.units)} {self.unit}s and {len(times)} {what}; "
+                    f"each {self.unit} has one (another --unit?)"
+                )
+
+    @property
+    def text(self) -> str:
+        """The whole output."""
+        return joined(list(self.units), self.unit)
+
+
+def microseconds(value_ms: float) -> int:
+    """Milliseconds of a log as integer microseconds."""
+    return round(value_ms * 1000)
+
+
+def clocks_from_totals(
+    delays_us: Sequence[int], totals_us: Sequence[int]
+) -> dict[str, tuple[int, ...]]:
+    """All three clocks from what each unit's log entry says of computing.
+
+    totals_us: computing since the recording began, up to and with the unit's chunk. Chunks that
+    wrote nothing are not in such a log; their computing is booked on the next one that did.
+    """
+    queue: list[int] = []
+    chunk: list[int] = []
+    done, free, last_delay, took = 0, 0, None, 0
+    for delay, total in zip(delays_us, totals_us, strict=True):
+        if delay != last_delay:
+            took, done, last_delay = total - done, total, delay
+            free = max(delay, free) + took
+        chunk.append(delay + took)
+        queue.append(free)
+    simuleval = [delay + total for delay, total in zip(delays_us, totals_us, strict=True)]
+    return {"queue": tuple(queue), "simuleval": tuple(simuleval), "chunk": tuple(chunk)}
+
+
+def by_name(hypotheses: Sequence[Hypothesis]) -> dict[str, Hypothesis]:
+    """By recording name. Raises: DataError for two of one name."""
+    found: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        if hypothesis.name in found:
+            raise DataError(
+                f"{hypothesis.where}: {hypothesis.name!r} was already in "
+                f"{found[hypothesis.name].where}; a recording has one hypothesis"
+            )
+        found[hypothesis.name] = hypothesis
+    return found

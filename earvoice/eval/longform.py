@@ -1,0 +1,113 @@
+"""Long recordings cut at their references' segments."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from earvoice.eval.hypotheses import DataError, Hypothesis, by_name
+from earvoice.eval.latency import Timed
+from earvoice.eval.references import Segment
+from earvoice.eval.soft_segmenter import assign, pieces_of
+from earvoice.eval.units import Unit, joined, reference_units
+
+Segmenter = Callable[[Sequence[str], Sequence[int], Sequence[str], Unit], list[int | None]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A segment with the part of the output that belongs to it; times from its start, in us."""
+
+    segment: Segment
+    unit: Unit
+    units: tuple[str, ...]
+    delays_us: tuple[int, ...]
+    clocks: dict[str, tuple[int, ...]]
+
+    @property
+    def text(self) -> str:
+        """The output of this segment."""
+        return joined(list(self.units), self.unit)
+
+    def timed(self, clock: str | None = None) -> Timed:
+        """For the latency metrics: by the ideal clock, or a computation-aware one."""
+        return Timed(
+            self.delays_us if clock is None else self.clocks[clock],
+            self.segment.duration_us,
+            reference_units(reference_text(self.segment, self.unit), self.unit),
+            self.segment.end_us,
+        )
+
+
+def reference_text(segment: Segment, unit: Unit) -> str:
+    """The reference as it is counted: without spaces where characters count."""
+    return segment.reference if unit == "word" else segment.reference.replace(" ", "")
+
+
+def soft_segmenter(
+    reference: Sequence[str], segments: Sequence[int], hypothesis: Sequence[str], unit: Unit
+) -> list[int | None]:
+    """SoftSegmenter on whole words, without a tokenizer."""
+    return assign(pieces_of(reference), segments, pieces_of(hypothesis), unit == "char")
+
+
+def cut_at_segments(
+    hypotheses: Sequence[Hypothesis],
+    segments: Sequence[Segment],
+    segmenter: Segmenter = soft_segmenter,
+) -> list[Cut]:
+    """Every reference segment with its part of the output, in the order of the segments.
+
+    Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
+    """
+    said = by_name(hypotheses)
+    wanted = dict.fromkeys(segment.recording for segment in segments)
+    for name, hypothesis in said.items():
+        if name not in wanted:
+            raise DataError(
+                f"{hypothesis.where}: recording {name!r} has no segments; there are "
+                f"{', '.join(list(wanted)[:5])}"
+            )
+    missing = [name for name in wanted if name not in said]
+    if missing:
+        first = next(segment for segment in segments if segment.recording == missing[0])
+        raise DataError(f"{first.where}: recording {missing[0]!r} has no hypothesis")
+    owners = {name: _owners(said[name], segments, segmenter) for name in wanted}
+    return [
+        _cut(said[item.recording], owners[item.recording][i], item)
+        for i, item in enumerate(segments)
+    ]
+
+
+def _owners(
+    hypothesis: Hypothesis, segments: Sequence[Segment], segmenter: Segmenter
+) -> dict[int, list[int]]:
+    """Segment number -> indices of the units that belong to it."""
+    reference: list[str] = []
+    numbers: list[int] = []
+    for number, segment in enumerate(segments):
+        if segment.recording != hypothesis.name:
+            continue
+        line = reference_text(segment, hypothesis.unit).lower()
+        parts = line.split() if hypothesis.unit == "word" else list(line.strip())
+        reference += parts
+        numbers += [number] * len(parts)
+    found: dict[int, list[int]] = defaultdict(list)
+    for index, owner in enumerate(segmenter(reference, numbers, hypothesis.units, hypothesis.unit)):
+        if owner is not None:
+            found[owner].append(index)
+    return found
+
+
+def _cut(hypothesis: Hypothesis, indices: Sequence[int], segment: Segment) -> Cut:
+    def shifted(times: Sequence[int]) -> tuple[int, ...]:
+        return tuple(times[index] - segment.offset_us for index in indices)
+
+    return Cut(
+        segment=segment,
+        unit=hypothesis.unit,
+        units=tuple(hypothesis.units[index] for index in indices),
+        delays_us=shifted(hypothesis.delays_us),
+        clocks={name: shifted(times) for name, times in hypothesis.clocks.items()},
+    )

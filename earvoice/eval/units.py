@@ -1,0 +1,35 @@
+"""What is counted: words of a text, or its characters for scripts without spaces."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Unit = Literal["word", "char"]
+
+CHAR_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my", "yue"})
+"""Languages whose words are not separated by spaces: counted in characters."""
+
+
+def default_unit(language: str) -> Unit:
+    """`char` for languages written without spaces, else `word`. language: BCP-47."""
+    return "char" if language.split("-", maxsplit=1)[0] in CHAR_LANGUAGES else "word"
+
+
+def units_of(text: str, unit: Unit) -> list[str]:
+    """The units of an output text: words, or all characters but white space."""
+    words = text.split()
+    return words if unit == "word" else list("".join(words))
+
+
+def joined(units: list[str], unit: Unit) -> str:
+    """Text from units."""
+    return (" " if unit == "word" else "").join(units)
+
+
+def reference_units(text: str, unit: Unit) -> int:
+    """R: words, or characters.
+
+    Spaces inside a character-counted reference count, as in the field's tools for whole items;
+    long-form scoring takes them out before.
+    """
+    return len(text.split()) if unit == "word" else len(text.strip())
