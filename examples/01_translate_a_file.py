@@ -1,6 +1,6 @@
 """Translates a recording while it "plays", and prints each word with the moment it came.
 
-    python examples/01_translate_a_file.py [talk.wav]
+Usage: python examples/01_translate_a_file.py [talk.wav]
 """
 
 import sys

@@ -3,7 +3,7 @@
 A policy is a pure function from what has been read and written to Read or Write(n); it needs no
 memory, so it can be tested without a model.
 
-    python examples/02_write_a_policy.py [talk.wav]
+Usage: python examples/02_write_a_policy.py [talk.wav]
 """
 
 import sys
@@ -25,6 +25,7 @@ class LateStart:
     needs_draft = False
 
     def decide(self, view: View) -> Action:
+        """Reads while it is early; then as wait-1."""
         if not view.source_finished and view.segments_read < self.first:
             return Read()
         return WaitK(k=1, n=4).decide(view)

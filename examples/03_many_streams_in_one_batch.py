@@ -1,13 +1,14 @@
 """Four listeners share one model: one step of each is one batch.
 
-    python examples/03_many_streams_in_one_batch.py
+Usage: python examples/03_many_streams_in_one_batch.py
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import earvoice
 from earvoice.audio import stream_file
-from earvoice.events import Commit
+from earvoice.events import Commit, Event
 
 talk = Path(earvoice.__file__).parent / "assets/talk-en.wav"
 packets = list(stream_file(talk, packet_s=0.5))
@@ -17,7 +18,8 @@ sessions = [interpreter.open(earvoice.Request("en", "de")) for _ in range(4)]
 texts = ["" for _ in sessions]
 
 
-def collect(found):
+def collect(found: Sequence[Sequence[Event]]) -> None:
+    """Adds what each stream committed."""
     for index, events in enumerate(found):
         texts[index] += "".join(event.text for event in events if isinstance(event, Commit))
 
