@@ -37,7 +37,10 @@ MAY_IMPORT = {
     "loading": BASE | WORDS | {"models", "systems", "zoo"},
     "eval": BASE | WORDS | {"captions", "driver"},
     "serve": BASE | WORDS | {"captions", "driver"},
-    "bench": BASE | WORDS | NETS | {"data", "driver", "loading", "sessions", "systems", "zoo"},
+    "bench": BASE
+    | WORDS
+    | NETS
+    | {"data", "driver", "eval", "loading", "sessions", "systems", "zoo"},
     "reproduce": BASE | WORDS | {"data", "eval", "loading", "train", "zoo"},
 }
 # A system trains on batches; it may know their type and nothing else of the data.

@@ -23,6 +23,7 @@ import numpy as np
 
 from earvoice.audio import Audio
 from earvoice.data.manifest import Talk
+from earvoice.eval.latency import Timed, Undefined, length_adaptive_average_lagging
 from earvoice.events import Commit, Event
 from earvoice.policies import PolicySpec, format_policy
 from earvoice.session import Interpreter, Request, Session
@@ -193,21 +194,13 @@ def bleu_with_interval(
 
 
 def laal_ms(heard: Heard, reference: str) -> float | None:
-    """Length-adaptive average lagging (2206.05807 eq. 1); None when nothing was written.
-
-    LAAL = 1/tau * sum_{i <= tau} d_i - (i - 1) * T / max(|Y|, |Y*|), tau the first word written
-    when all T seconds had been heard.
-    """
-    if not heard.delays_s:
+    """LAAL (2206.05807) on the ideal clock; None when nothing was written."""
+    delays_us = [round(delay_s * 1_000_000) for delay_s in heard.delays_s]
+    item = Timed(delays_us, round(heard.duration_s * 1_000_000), len(reference.split()))
+    try:
+        return length_adaptive_average_lagging(item)
+    except Undefined:
         return None
-    longest = max(len(heard.delays_s), len(reference.split()))
-    total, count = 0.0, 0
-    for index, delay_s in enumerate(heard.delays_s):
-        total += delay_s - index * heard.duration_s / longest
-        count += 1
-        if delay_s >= heard.duration_s - 1e-6:
-            break
-    return 1000 * total / count
 
 
 def _by_engine(results: Sequence[Heard], items: Sequence[Item]) -> dict[str, float]:

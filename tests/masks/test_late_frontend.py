@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from earvoice.policies import WaitK
-from earvoice.systems.fasst import Fasst
 from earvoice.sessions.layout import SteppedTarget
+from earvoice.systems.fasst import Fasst
 from tests.masks.test_wait_k_layout import live_trace
 from tests.tiny import fasst, tokenizer
 

@@ -12,8 +12,8 @@ from earvoice.models.convert.llama import llama_from_folder, llama_plan
 from earvoice.nn.masks import TEXT, Entries, causal
 from earvoice.policies import HoldN, WaitK
 from earvoice.session import Request
-from earvoice.systems.fasst import Fasst
 from earvoice.sessions.layout import SteppedTarget
+from earvoice.systems.fasst import Fasst
 from tests.tiny import fasst, fasst_config, tokenizer
 
 transformers = pytest.importorskip("transformers")
