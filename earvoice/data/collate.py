@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor
 
@@ -151,7 +153,7 @@ class Collator:
         start = round(window.start_s * SAMPLE_RATE)
         count = min(length, round(window.audio_s * SAMPLE_RATE))
         audio = np.zeros(length, dtype=np.float32)
-        heard = window.talk.read_samples(start, count)
+        heard = _played(window, start, count)
         audio[: len(heard)] = heard
         if self.augment is not None:
             audio = self.augment(audio, len(heard), rng)
@@ -213,3 +215,11 @@ class Collator:
             ended=window.ended,
             missed=window.missed,
         )
+
+
+def _played(window: Window, start: int, count: int) -> np.ndarray:
+    """`count` samples of a window's talk from its sample `start` on, at the window's speed."""
+    if window.speed == 1.0:
+        return window.talk.read_samples(start, count)
+    raw = window.talk.read_samples(start, math.ceil(count * window.speed) + 1)
+    return soxr.resample(raw, window.speed, 1.0, quality="LQ")[:count].astype(np.float32)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earvoice.data.manifest import SpokenSentence, Talk, TimedPhone, TimedWord
 from earvoice.policies.schedule import OFFLINE_K, write_steps
@@ -43,7 +43,8 @@ class Window:
     """A training example before tokenisation; times in seconds from the window's start.
 
     audio_s: how much of the talk is used; silence fills the rest. ended: the source ends inside.
-    target: words with the step each is written at and whether it carries loss.
+    target: words with the step each is written at and whether it carries loss. speed: how fast
+    the talk is played; all times but `start_s` are of the played sound.
     """
 
     talk: Talk
@@ -60,6 +61,25 @@ class Window:
     k: int
     n: int
     missed: frozenset[int] = frozenset()
+    speed: float = 1.0
+
+    def at_speed(self, speed: float) -> Window:
+        """The same, played `speed` times as fast; `start_s` stays a time of the talk."""
+        if speed == 1.0:
+            return self
+        return replace(
+            self,
+            audio_s=self.audio_s / speed,
+            words=tuple(
+                TimedWord(word.text, word.start_s / speed, word.end_s / speed)
+                for word in self.words
+            ),
+            phones=tuple(
+                TimedPhone(phone.symbol, phone.start_s / speed, phone.end_s / speed)
+                for phone in self.phones
+            ),
+            speed=speed,
+        )
 
 
 def cut_utterances(

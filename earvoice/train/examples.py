@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from earvoice.data.collate import Batch, Collator
 from earvoice.data.manifest import Talk
@@ -41,6 +42,7 @@ class Examples:
         self.mixture, self.collator, self.talks = mixture, collator, talks
         self.language, self.segment_s, self.hold = language, segment_s, hold
         self.seed, self.stage = seed, stage
+        self._weights = _cumulative(talks, mixture.engines)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (accumulation counts as further steps)."""
@@ -59,11 +61,12 @@ class Examples:
     def _window(self, rng: random.Random, talks: Sequence[Talk], segments: int) -> Window:
         mixture = self.mixture
         for _ in range(_TRIES):
-            talk = rng.choice(talks)
+            talk = self._draw(rng, talks)
             k = rng.choice(mixture.ks)
             n = rng.choice(mixture.ns)
             missed = _missed(rng, segments) if rng.random() < mixture.missed else frozenset()
-            cut = Cut(segments, self.segment_s, k, n, self.hold, missed)
+            speed = rng.uniform(*mixture.speed) if mixture.speed != (1.0, 1.0) else 1.0
+            cut = Cut(segments, self.segment_s * speed, k, n, self.hold, missed)
             weights = (mixture.utterance, mixture.fresh, mixture.slid)
             kind = rng.choices(("utterance", "fresh", "slid"), weights)[0]
             first = rng.randrange(len(talk.sentences))
@@ -75,11 +78,23 @@ class Examples:
             else:
                 window = cut_slid(talk, self.language, cut, rng)
             if window is not None:
-                return window
+                return window.at_speed(speed)
         raise ConfigError(
             f"stage {self.stage!r}: no window of {segments} segments found in {_TRIES} tries; "
             "the talks are too short for `segments`"
         )
+
+    def _draw(self, rng: random.Random, talks: Sequence[Talk]) -> Talk:
+        if self._weights is None or talks is not self.talks:
+            return rng.choice(talks)
+        return rng.choices(talks, cum_weights=self._weights)[0]
+
+
+def _cumulative(talks: Sequence[Talk], engines: Mapping[str, float]) -> list[float] | None:
+    """Weights of the talks by synthesizer, summed up; None when all weigh the same."""
+    if not engines:
+        return None
+    return list(accumulate(engines.get(talk.engine, 1.0) for talk in talks))
 
 
 def _missed(rng: random.Random, segments: int) -> frozenset[int]:

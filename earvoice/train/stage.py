@@ -43,15 +43,19 @@ class MixtureConfig(Config):
     text_forms: tuple[Share, Share, Share] = (0.5, 0.35, 0.15)
     """Shares of batches whose source is tokens one after the other, tokens where they are spoken,
     and words filling all their slots; for `source: text`."""
+    speed: tuple[Positive, Positive] = (1.0, 1.0)
+    """Slowest and fastest playing; pitch and formants move along, so each is another voice."""
+    engines: dict[str, Positive] = Field(default_factory=dict)
+    """How much more often than others the talks of a synthesizer are drawn."""
     clean: bool = False
     """Only talks without noise and room: what an encoder should learn on first."""
 
-    @field_validator("segments")
+    @field_validator("segments", "speed")
     @classmethod
-    def _in_order(cls, segments: tuple[int, int]) -> tuple[int, int]:
-        if segments[0] > segments[1]:
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
             raise ValueError("the least must not be more than the most")
-        return segments
+        return ends
 
     @field_validator("text_forms")
     @classmethod

@@ -176,6 +176,23 @@ def test_samples_are_the_talks_and_silence(tmp_path):
     assert collator()([one, two], random.Random(0), audio=False).samples.shape == (2, 0)
 
 
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_a_window_at_another_speed_is_the_same_words_as_another_voice(tmp_path, speed):
+    tone = np.sin(2 * np.pi * 500 * np.arange(9 * 16000) / 16000)
+    talk = three_sentences(tmp_path / "talk.wav")
+    talk = talk_of(talk.sentences, 9.0, tmp_path / "tone.wav", 0.3 * tone)
+    plain = cut_slid(talk, "de", Cut(4, speed, 2, 3, True), FixedRandom(0.3))
+    window = plain.at_speed(speed)
+    assert window.steps == plain.steps
+    assert window.audio_s == pytest.approx(4.0)
+    for old, new in zip(plain.words, window.words, strict=True):
+        assert new.start_s == pytest.approx(old.start_s / speed)
+    batch = collator()([window], random.Random(0), audio=True)
+    spectrum = np.abs(np.fft.rfft(batch.samples[0].numpy()))
+    assert np.argmax(spectrum) / 4.0 == pytest.approx(500 * speed, abs=1.0)
+    assert batch.samples[0, -160:].abs().max() > 0.2, "the sound ends before the window does"
+
+
 def test_the_shapes_of_one_batch_agree_with_the_rates_of_a_system(tmp_path):
     from tests.tiny import fasst
 

@@ -117,11 +117,11 @@ def test_offline_means_whole_utterances(talks):
         assert set(target.steps) == {target.last_step}
 
 
-def test_every_k_is_drawn_and_n_is_the_mixtures(talks):
-    drawn = examples(talks, ks=(1, 2, 5), n=2)
+def test_every_k_and_every_n_is_drawn(talks):
+    drawn = examples(talks, ks=(1, 2, 5), ns=(2, 4))
     targets = [target for step in range(8) for target in drawn.batch(step).targets]
     assert {target.k for target in targets} == {1, 2, 5}
-    assert {target.n for target in targets} == {2}
+    assert {target.n for target in targets} == {2, 4}
 
 
 def test_clean_leaves_out_noisy_talks(talks):
@@ -144,3 +144,22 @@ def test_talks_that_are_too_short_are_an_error_and_not_a_hang(talks):
     drawn = examples(talks, segments=(40, 40), ks=(3,), utterance=0.0, fresh=1.0, slid=0.0)
     with pytest.raises(ConfigError, match="no window of 40 segments found in 200 tries"):
         drawn.batch(0)
+
+
+def test_a_synthesizer_may_be_drawn_more_often(talks):
+    mixed = [dataclasses.replace(talks[0], engine="flite"), *talks[1:]]
+    made = examples(mixed, engines={"flite": 8.0}, batch_s=120.0)
+    rng = random.Random(0)
+    drawn = [made._draw(rng, made.talks).engine for _ in range(400)]
+    assert 0.72 < drawn.count("flite") / 400 < 0.88  # 8 of 10
+
+
+def test_speeds_stay_in_their_range_and_labels_follow(talks):
+    made = examples(talks, speed=(0.8, 1.2))
+    rng = random.Random(0)
+    windows = [made._window(rng, made.talks, 5) for _ in range(60)]
+    speeds = [window.speed for window in windows]
+    assert 0.8 <= min(speeds) < 0.9
+    assert 1.1 < max(speeds) <= 1.2
+    for window in windows:
+        assert all(word.end_s <= 5 * 0.96 + 0.02 for word in window.words)
