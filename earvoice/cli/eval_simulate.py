@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from earvoice.audio import Audio
     from earvoice.data.manifest import Talk
     from earvoice.eval.simulate import Recording
+    from earvoice.zoo import ModelCard
 
 _TEXT = """\
 Translates every recording of a corpus as a stream and logs what came when.
@@ -63,6 +64,7 @@ def run_simulate(args: argparse.Namespace) -> int:
     from earvoice.data.manifest import load_talks
     from earvoice.eval.runlog import LOG_FILE, RunLog
     from earvoice.eval.simulate import simulate
+    from earvoice.policies import format_policy
     from earvoice.session import Request
     from earvoice.zoo import find_model
 
@@ -73,7 +75,7 @@ def run_simulate(args: argparse.Namespace) -> int:
     talks = list(load_talks(args.data))[: args.items]
     recordings = [_recording(talk, args.packet_ms) for talk in talks]
     args.out.mkdir(parents=True, exist_ok=True)
-    _note_run(args, card.name, str(policy))
+    _note_run(args, card, format_policy(policy))
     _write_references(args.out, talks, card.tgt_langs[0])
     import torch
 
@@ -122,17 +124,18 @@ def _recording(talk: Talk, packet_ms: int) -> Recording:
     return Recording(RecordingHead(talk.id, source_us, "word"), packets)
 
 
-def _note_run(args: argparse.Namespace, model: str, policy: str) -> None:
+def _note_run(args: argparse.Namespace, card: ModelCard, policy: str) -> None:
     """Writes what the run is. Raises: UsageError where the folder holds another run."""
     manifest = args.data / "cuts.jsonl" if args.data.is_dir() else args.data
     note = {
-        "model": model,
+        "model": card.name,
+        "model_sha256": _sha256(card.path / "manifest.json"),  # which lists every file's own
         "policy": policy,
         "clock": args.clock,
         "streams": args.streams,
         "packet_ms": args.packet_ms,
         "items": args.items,
-        "data_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "data_sha256": _sha256(manifest),
         "versions": {
             "earvoice": __version__,
             "torch": version("torch"),
@@ -150,6 +153,10 @@ def _note_run(args: argparse.Namespace, model: str, policy: str) -> None:
                 f"is {note[changed[0]]!r}; name another folder"
             )
     path.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_references(out: Path, talks: Sequence[Talk], language: str) -> None:
