@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-BLEU_TOKENIZERS = {"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
-QUALITY = ("bleu", "chrf", "ter")
+from earvoice.eval.scored import Metric, Result, Scored
+
+BLEU_TOKENIZERS = MappingProxyType({"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"})
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,29 @@ def _metric(name: str, language: str, *, sentences: bool = False) -> Any:
         tokenizer = BLEU_TOKENIZERS.get(language.split("-", maxsplit=1)[0], "13a")
         return BLEU(tokenize=tokenizer, effective_order=sentences)
     return CHRF() if name == "chrf" else TER()
+
+
+def _of_items(scored: Scored, name: str) -> Result:
+    if not scored.items:
+        return Result(None, [], undefined="there are no items")
+    found = quality(
+        name,
+        [item.text for item in scored.items],
+        [item.reference for item in scored.items],
+        scored.language,
+    )
+    return Result(found.value, list(found.per_item), found.signature)
+
+
+def _entry(name: str, what: str, *, default: bool) -> Metric:
+    compute = functools.partial(_of_items, name=name)
+    return Metric(compute, "quality", what, default=("short", "long") if default else ())
+
+
+QUALITY: Mapping[str, Metric] = MappingProxyType(
+    {
+        "bleu": _entry("bleu", "n-grams, tokenizer by language (sacrebleu)", default=True),
+        "chrf": _entry("chrf", "character n-grams (sacrebleu)", default=True),
+        "ter": _entry("ter", "edits per reference word (sacrebleu)", default=False),
+    }
+)
