@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from earvoice.cli.eval_compare import add_compare, run_compare
+from earvoice.cli.eval_regime import add_regime, run_regime
 from earvoice.cli.eval_score import add_score, run_score
 from earvoice.cli.eval_simulate import add_simulate, run_simulate
 
@@ -15,8 +17,16 @@ def add_parser(subparsers: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add_simulate(actions)
     add_score(actions)
+    add_compare(actions)
+    add_regime(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action; returns the exit code."""
-    return {"simulate": run_simulate, "score": run_score}[args.action](args)
+    actions = {
+        "simulate": run_simulate,
+        "score": run_score,
+        "compare": run_compare,
+        "regime": run_regime,
+    }
+    return actions[args.action](args)

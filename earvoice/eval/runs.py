@@ -1,0 +1,181 @@
+"""Runs beside each other: what each wrote, which system it is, on the same items in one order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from earvoice.eval.hypotheses import DataError, Hypothesis
+from earvoice.eval.interop import read_simuleval, read_simulstream
+from earvoice.eval.lines import read_lines, read_text
+from earvoice.eval.references import read_segments
+from earvoice.eval.runlog import LOG_FILE, read_runlog
+from earvoice.eval.score import Scores, compute, items_of_segments, items_of_sentences
+from earvoice.eval.scored import Scored
+from earvoice.eval.stats import group_numbers
+from earvoice.eval.units import Unit, default_unit
+
+READERS: Mapping[str, Callable[[Path, Unit], list[Hypothesis]]] = MappingProxyType(
+    {"earvoice": read_runlog, "simuleval": read_simuleval, "simulstream": read_simulstream}
+)
+NOTE_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Where:
+    """How to read runs: the output's language and unit, and what lies beside a bare log.
+
+    segments, references: for all runs; None is what the run's folder holds.
+    """
+
+    language: str
+    unit: Unit | None = None
+    log_format: str = "earvoice"
+    segments: Path | None = None
+    references: Path | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run wrote, and its figures. note: its run.json; empty for a bare log."""
+
+    name: str
+    path: Path
+    scored: Scored
+    note: Mapping[str, Any]
+    scores: Scores = field(default_factory=Scores)
+
+    @property
+    def system(self) -> tuple[str, ...]:
+        """What runs of one system at several policies share: the model's and the data's hash."""
+        if "model_sha256" not in self.note:
+            return ("log", str(self.path))
+        keys = ("model", "model_sha256", "data_sha256", "items")
+        return tuple(str(self.note.get(key)) for key in keys)
+
+    @property
+    def policy(self) -> str:
+        """When it wrote, e.g. `wait-k:k=3,n=3`; empty where not known."""
+        return str(self.note.get("policy", ""))
+
+    @property
+    def model(self) -> str:
+        """The model's name, or the run's."""
+        return str(self.note.get("model", self.name))
+
+
+def open_run(path: Path, where: Where, name: str | None = None) -> Run:
+    """Reads a run folder, or a log file with `where.segments` and `where.references`.
+
+    Raises: DataError naming the file that is missing or wrong.
+    """
+    unit = where.unit or default_unit(where.language)
+    folder = path if path.is_dir() else None
+    log = path if folder is None else folder / LOG_FILE
+    hypotheses = READERS[where.log_format if folder is None else "earvoice"](log, unit)
+    segments = where.segments or _beside(folder, "segments.yaml")
+    references = where.references or _beside(folder, "references.txt")
+    sources = _beside(folder, "sources.txt") if where.references is None else None
+    note = {} if folder is None else _note(folder / NOTE_FILE)
+    if segments is None:
+        lines = None if references is None else [line.strip() for line in read_lines(references)]
+        items = items_of_sentences(hypotheses, lines)
+        scored = Scored(items, "short", where.language, hypotheses)
+    else:
+        if references is None:
+            raise DataError(f"{segments} needs references, one line per segment: --references")
+        parts = read_segments(segments, references, sources)
+        items = items_of_segments(hypotheses, parts)
+        scored = Scored(items, "long", where.language, hypotheses, parts)
+    return Run(name or path.stem, path, scored, note)
+
+
+def _beside(folder: Path | None, name: str) -> Path | None:
+    if folder is None or not (folder / name).is_file():
+        return None
+    return folder / name
+
+
+def _note(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        note = json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from None
+    if not isinstance(note, dict):
+        raise DataError(f"{path}: must be an object, it is {type(note).__name__}")
+    return note
+
+
+def open_runs(paths: Sequence[Path], where: Where) -> list[Run]:
+    """All runs, each under a name of its own. Raises: DataError; of forms that differ, too."""
+    runs = [open_run(path, where, name) for path, name in zip(paths, _names(paths), strict=True)]
+    for run in runs[1:]:
+        if run.scored.form != runs[0].scored.form:
+            raise DataError(
+                f"{runs[0].path} is {runs[0].scored.form} form and {run.path} is "
+                f"{run.scored.form} form; long form has segments"
+            )
+    return runs
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path, or as much of it as tells the runs apart."""
+    parts = [path.resolve().parts for path in paths]
+    depth = 1
+    while depth < max(len(part) for part in parts):
+        if len({part[-depth:] for part in parts}) == len(set(parts)):
+            break
+        depth += 1
+    names = ["/".join(part[-depth:]) for part in parts]
+    return [
+        name if names.count(name) == 1 else f"{name} ({index})"
+        for index, name in enumerate(names, 1)
+    ]
+
+
+def score_run(run: Run, metrics: Sequence[str]) -> Run:
+    """The run with its figures."""
+    return replace(run, scores=compute(run.scored, metrics))
+
+
+def groups_of(scored: Scored) -> tuple[int, ...]:
+    """Whose each item is: its talk in long form, itself in short form."""
+    if scored.form == "long":
+        return group_numbers([item.recording for item in scored.items])
+    return tuple(range(len(scored.items)))
+
+
+def aligned(runs: Sequence[Run]) -> list[Run]:
+    """The runs with their items in the first one's order.
+
+    Raises: DataError naming the first item that two runs do not share.
+    """
+    first = runs[0]
+    return [first, *(_as(first, run) for run in runs[1:])]
+
+
+def _as(first: Run, run: Run) -> Run:
+    wanted = [(item.recording, item.reference) for item in first.scored.items]
+    there = [(item.recording, item.reference) for item in run.scored.items]
+    if wanted == there:
+        return run
+    places = {key: index for index, key in enumerate(there)}
+    if run.scored.form == "short" and len(places) == len(there) and set(wanted) == set(there):
+        items = [run.scored.items[places[key]] for key in wanted]
+        return replace(run, scored=replace(run.scored, items=items))
+    if len(wanted) != len(there):
+        raise DataError(
+            f"{first.path} has {len(wanted)} items and {run.path} has {len(there)}; "
+            "runs are compared on the same data"
+        )
+    index = next(i for i, (a, b) in enumerate(zip(wanted, there, strict=True)) if a != b)
+    raise DataError(
+        f"item {index + 1} is {wanted[index]!r} in {first.path} and {there[index]!r} in "
+        f"{run.path}; runs are compared on the same data"
+    )
