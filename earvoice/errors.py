@@ -32,3 +32,9 @@ class ConfigError(EarvoiceError):
     """A configuration has an unknown key, a wrong type or an illegal value."""
 
     exit_code = 5
+
+
+class DataError(EarvoiceError):
+    """A file of data (log, reference, segmentation, corpus) is not legal; names file and line."""
+
+    exit_code = 7

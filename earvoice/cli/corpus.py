@@ -1,8 +1,9 @@
-"""`earvoice corpus`: make a synthetic corpus, look at a corpus, join its sentences.
+"""`earvoice corpus`: make a synthetic corpus, look at one, join its sentences, import others.
 
 - `earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train`
 - `earvoice corpus info corpora/train`
 - `earvoice corpus long corpora/train --max-s 30 --out corpora/train-long`
+- `earvoice corpus import must-c MUSTC --tgt-lang de --form long --out tst`
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.corpus_import import add_import, run_import
 from earvoice.errors import UsageError
 
 _SPLITS = ("train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth")
 
 
 def add_parser(subparsers: Any) -> None:
-    """Adds the command and its three actions."""
+    """Adds the command and its actions."""
     parser = subparsers.add_parser(
         "corpus", help="make or look at a corpus of talks with word times"
     )
@@ -43,11 +45,13 @@ def add_parser(subparsers: Any) -> None:
     long.add_argument("corpus", type=Path)
     long.add_argument("--max-s", type=float, default=30.0, help="every span is shorter than this")
     long.add_argument("--out", type=Path, required=True)
+    add_import(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action; returns the exit code."""
-    return {"synth": _synth, "info": _info, "long": _long}[args.action](args)
+    actions = {"synth": _synth, "info": _info, "long": _long, "import": run_import}
+    return actions[args.action](args)
 
 
 def target_languages(directions: str) -> tuple[str, ...]:

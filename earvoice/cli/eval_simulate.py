@@ -171,7 +171,7 @@ def _write_references(out: Path, talks: Sequence[Talk], language: str) -> None:
                 f"- {{offset: {start_s:.6f}, duration: {end_s - start_s:.6f}, wav: {talk.id}.wav}}"
             )
             references.append(sentence.targets[language].text)
-            sources.append(" ".join(word.text for word in sentence.words))
+            sources.append(" ".join(word.text for word in sentence.words) or sentence.text)
     for name, lines in (
         ("segments.yaml", segments),
         ("references.txt", references),

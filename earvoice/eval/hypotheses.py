@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from earvoice.errors import EarvoiceError
+from earvoice.errors import DataError
 from earvoice.eval.units import Unit, joined
 
 CLOCKS = ("queue", "simuleval", "chunk")
@@ -16,12 +16,6 @@ CLOCKS = ("queue", "simuleval", "chunk")
     simuleval  audio heard plus all computing since the recording began
     chunk      audio heard plus the computing of that chunk alone
 """
-
-
-class DataError(EarvoiceError):
-    """A log, reference or segmentation is not legal; names the file and the line."""
-
-    exit_code = 7
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Published corpora, as they lie on a user's disk, made into manifests of ours."""
