@@ -94,20 +94,4 @@ def _timed(item: Item, clock: str | None, *, atd: bool) -> Timed:
     return replace(ideal, compute_us=[a - d for a, d in pairs])
 
 
-def _empty_segments(scored: Scored) -> Result:
-    return Result(float(sum(not item.text for item in scored.items)))
-
-
-def _units(scored: Scored) -> Result:
-    return Result(float(sum(len(item.timed(None).delays_us) for item in scored.items)))
-
-
 LATENCY = _table()
-BEHAVIOUR: Mapping[str, Metric] = MappingProxyType(
-    {
-        "empty_segments": Metric(
-            _empty_segments, "behaviour", "items with no output", default=("short", "long")
-        ),
-        "units": Metric(_units, "behaviour", "units written", default=("short", "long")),
-    }
-)

