@@ -17,6 +17,7 @@ from earvoice.eval.references import read_segments
 from earvoice.eval.runlog import LOG_FILE
 from earvoice.eval.runs import READERS
 from earvoice.eval.scored import Scored, items_of_segments, items_of_sentences
+from earvoice.eval.terms import GLOSSARY, read_glossary
 from earvoice.eval.units import Unit, default_unit
 from earvoice.eval.wer import NORMALISATIONS, NORMALISE
 
@@ -43,6 +44,12 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tgt-lang", required=True, help="language of the output, e.g. de")
     parser.add_argument("--src-lang", help="language of the speech, e.g. en")
+    parser.add_argument(
+        "--terms",
+        type=Path,
+        metavar="F",
+        help="glossary: JSON lines or TSV of src, trg and where it is said: recording, segment",
+    )
     parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
     parser.add_argument(
         "--normalise",
@@ -61,6 +68,8 @@ def open_inputs(args: argparse.Namespace) -> Inputs:
     log: Path = args.log if folder is None else folder / LOG_FILE
     hypotheses = READERS[args.log_format](log, unit)
     extras: dict[str, Any] = {NORMALISE: args.normalise}
+    if args.terms is not None:
+        extras[GLOSSARY] = read_glossary(args.terms)
     if args.log_format in HISTORY_READERS:
         extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[args.log_format](log))
     return Inputs(_scored(args, folder, hypotheses, extras), log)

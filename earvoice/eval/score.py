@@ -20,12 +20,14 @@ from earvoice.eval.scored import (
     items_of_segments,
     items_of_sentences,
 )
+from earvoice.eval.terms import TERMS
 from earvoice.eval.wer import ERROR_RATES
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         **QUALITY,
         **ERROR_RATES,
+        **TERMS,
         **LATENCY,
         **BEHAVIOUR,
     }
