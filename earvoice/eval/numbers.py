@@ -82,7 +82,7 @@ class _Reader:
     def read(self, tokens: list[str]) -> list[Fraction]:
         """The numbers of a list of words."""
         for index, token in enumerate(tokens):
-            if token[0].isdigit():
+            if token[0].isdecimal():
                 self._digits(token)
             elif token in self.words.scales:
                 self._multiply(token, self.words.scales[token])
@@ -161,7 +161,7 @@ def _cjk(text: str, *, ambiguous: bool) -> list[Fraction]:
         found += [(match.start(), value) for value in [*values[:-1], values[-1] * scale]]
     for match in _NUMERALS.finditer(text):
         numeral = match.group()
-        after_digit = match.start() > 0 and text[match.start() - 1].isdigit()
+        after_digit = match.start() > 0 and text[match.start() - 1].isdecimal()
         if not after_digit and (ambiguous or len(numeral) > 1):
             found.append((match.start(), Fraction(_numeral(numeral))))
     return [value for _, value in sorted(found)]
