@@ -19,9 +19,15 @@ class Element:
 
     tag: str
     attributes: dict[str, str]
-    where: str
+    path: Path
+    line: int
     text: str = ""
     children: list[Element] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """File and line of its start, for messages."""
+        return f"{self.path} line {self.line}"
 
     def all(self, tag: str) -> Iterator[Element]:
         """Those of that name at any depth below, in document order."""
@@ -48,14 +54,13 @@ def read_xml(path: Path) -> Element:
     """
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    top = Element("", {}, str(path))
+    top = Element("", {}, path, 0)
     open_elements = [top]
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        where = f"{path} line {parser.CurrentLineNumber}"
+        element = Element(tag, attributes, path, parser.CurrentLineNumber)
         if len(open_elements) > MAX_DEPTH:
-            raise DataError(f"{where}: elements nested more than {MAX_DEPTH} deep")
-        element = Element(tag, attributes, where)
+            raise DataError(f"{element.where}: elements nested more than {MAX_DEPTH} deep")
         open_elements[-1].children.append(element)
         open_elements.append(element)
 

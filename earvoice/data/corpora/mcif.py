@@ -87,29 +87,41 @@ def _segments(sample: Element, talk: str, count: int, listed: Path) -> list[Said
     transcript = None if metadata is None else metadata.child("transcript")
     if reference is None or transcript is None:
         raise DataError(f"{sample.where}: has no reference or no metadata/transcript")
-    tried = []
-    for cut in (_lines, _filled_lines, _paragraphs):
+    cuts = (_lines, _filled_lines, _paragraphs)
+    for cut in cuts:
         targets, sources = cut(reference.text), cut(transcript.text)
         if len(targets) == len(sources) == count:
             return [
-                Said(clean(source), clean(target), f"{reference.where} text line {number}")
-                for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1)
+                Said(clean(source), clean(target), f"{sample.path} line {reference.line + below}")
+                for (_, source), (below, target) in zip(sources, targets, strict=True)
             ]
-        tried.append((len(targets), len(sources)))
-    targets_count, sources_count = tried[1]
+    has = [len(_filled_lines(element.text)) for element in (reference, transcript)]
     raise DataError(
-        f"{reference.where}: the reference of {talk} has {targets_count} lines that are not blank, "
-        f"its transcript {sources_count}, {listed} has {count} segments"
+        f"{reference.where}: the reference of {talk} has {has[0]} lines that are not blank, its "
+        f"transcript {has[1]}, {listed} has {count} segments"
     )
 
 
-def _lines(text: str) -> list[str]:
-    return text.strip("\r\n").split("\n")
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Every line between the first and the last with text, and how far it stands below."""
+    numbered = list(enumerate(text.split("\n")))
+    filled = [number for number, line in numbered if line.strip()]
+    return numbered[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _filled_lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line.strip()]
+def _filled_lines(text: str) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in _lines(text) if line.strip()]
 
 
-def _paragraphs(text: str) -> list[str]:
-    return [part for part in re.split(r"\n[ \t\r]*\n\s*", text) if part.strip()]
+def _paragraphs(text: str) -> list[tuple[int, str]]:
+    """Lines without a blank one between them, joined."""
+    paragraphs: list[tuple[int, str]] = []
+    blank = True
+    for number, line in _lines(text):
+        if line.strip() and not blank:
+            first, before = paragraphs[-1]
+            paragraphs[-1] = (first, f"{before} {line}")
+        elif line.strip():
+            paragraphs.append((number, line))
+        blank = not line.strip()
+    return paragraphs

@@ -64,7 +64,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
             while raw := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 where = f"{path} line {number}"
-                yield where, _line(raw.removeprefix(_BOM) if number == 1 else raw, where)
+                if number == 1:
+                    raw = raw.removeprefix(_BOM)
+                    if not raw:
+                        return
+                yield where, _line(raw, where)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
 
