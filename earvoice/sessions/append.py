@@ -37,9 +37,10 @@ from earvoice.policies import Policy, Read, View, WaitK
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.buffer import SegmentBuffer
-from earvoice.sessions.numbering import TextPosition, renumbered
+from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
+from earvoice.sessions.window import slide_window
 from earvoice.text.prompt import Prompt
 from earvoice.text.stream import TextStream
 from earvoice.text.tokenizer import Tokenizer
@@ -277,7 +278,9 @@ class AppendInterpreter:
         rows = [session.row for session in sessions]
         speech = self.speech(samples, self.speech_state, rows)
         for session in sessions:
-            self._slide(session, speech.shape[1])
+            slide_window(
+                self.lm, self.cache, session.row, session.progress, self.settings, speech.shape[1]
+            )
             session.progress.segments += 1
         asks = [self._asks(session) for session in sessions]
         hidden = self._append(sessions, speech, asks)
@@ -436,40 +439,3 @@ class AppendInterpreter:
         progress.dropped += progress.segments
         progress.segments = progress.speech = progress.text = 0
         progress.last = None
-
-    def _slide(self, session: AppendSession, speech: int) -> None:
-        """Drops the oldest segments when the window is full and renumbers the rest.
-
-        Also when the row is: a model that writes far more than expected costs context, not the
-        stream. `speech` is how many embeddings come next.
-        """
-        progress, cache, row = session.progress, self.cache, session.row
-        needed = speech + len(progress.prompt.after) + self.settings.max_tokens
-        first = cache.oldest(row, SPEECH)
-        if progress.segments - first + 1 >= self.settings.window:
-            first = progress.segments - self.settings.keep + 1
-        elif self._room(row) >= needed:
-            return
-        keep = cache.slots_from(row, first)
-        while len(keep) + needed > cache.capacity and first <= progress.segments:
-            first += 1
-            keep = cache.slots_from(row, first)
-        prefix = len(progress.prompt.after)
-        if progress.last is not None and progress.last_step < first and progress.text > prefix:
-            # All text is older than the window: go on from the prompt's last token.
-            pinned = keep[cache.kind[row, keep] == TEXT]
-            keep = keep[keep != pinned[-1]]
-            progress.last, progress.last_step = progress.prompt.after[-1], progress.segments
-        kind = cache.kind[row, keep]
-        before, progress.speech = progress.speech, int((kind == SPEECH).sum())
-        position = renumbered(
-            kind,
-            cache.segment[row, keep],
-            cache.position[row, keep],
-            before - progress.speech,
-            len(progress.prompt.before),
-            self.settings.text_position,
-        )
-        self.lm.reanchor(cache, row, keep, position)
-        if progress.last is not None:
-            progress.text = int((kind == TEXT).sum()) + 1

@@ -71,6 +71,8 @@ def renumbered(
     first = segment[is_speech].min() if is_speech.any() else 0
     prefix = int(pinned.sum())
     new[is_text] -= dropped
-    new[is_text & (segment == first)] += prefix
-    new[pinned] = base + int((is_speech & (segment == first)).sum()) + np.arange(prefix)
+    said = pinned | (is_text & (segment == first))
+    heard = base + int((is_speech & (segment == first)).sum())
+    new[pinned] = heard + np.arange(prefix)
+    new[said & ~pinned] = heard + prefix + np.arange(int(said.sum()) - prefix)
     return new
