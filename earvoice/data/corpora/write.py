@@ -6,7 +6,8 @@ OUT/ holds
     audio/<id>.wav    only of recordings that are not mono 16 kHz 16-bit WAV already
     segments.yaml     offset, duration, wav of every passage, in the order of the manifest
     references.txt    its translation, one line each; sources.txt its transcript
-    terms.jsonl       terms that are said, where the corpus names them
+    terms.jsonl       terms that are said, where the corpus names them: recording, segment
+                      (its number within the recording, from 1), src, trg
     import.json       what was imported and what was left out, with every place
 """
 
@@ -227,9 +228,9 @@ def _write_references(cuts: Sequence[_Cut], folder: Path) -> None:
 
 def _term_lines(cuts: Sequence[_Cut]) -> Iterator[str]:
     for cut in cuts:
-        for number, passage in enumerate(cut.passages):
+        for number, passage in enumerate(cut.passages, 1):
             for src, tgt in passage.terms:
-                term = {"recording": cut.id, "segment": number, "src": src, "trg": tgt}
+                term = {"recording": f"{cut.id}.wav", "segment": number, "src": src, "trg": tgt}
                 yield json.dumps(term, ensure_ascii=False)
 
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from earvoice.errors import DataError, UsageError
+from earvoice.eval.terms import Term, read_glossary
 from tests.data.corpora.importing import imported, texts
 from tests.data.corpora.miniatures import (
     SENTENCES,
@@ -223,10 +224,8 @@ def test_realsi_with_its_terms(tmp_path, ending):
     assert [(s.start_s, s.end_s) for s in talk.sentences] == [(0.0, 1.0), (1.2, 2.5)]
     assert texts([talk], "zh") == ["负载均衡。"] * 2
     assert result.terms == 1
-    line = (tmp_path / "r-out" / "terms.jsonl").read_text(encoding="utf-8")
-    assert json.loads(line) == {
-        "recording": "en2zh-01-tech", "segment": 1, "src": "load balancing", "trg": "负载均衡"
-    }  # fmt: skip
+    [term] = read_glossary(tmp_path / "r-out" / "terms.jsonl")
+    assert term == Term("load balancing", "负载均衡", "en2zh-01-tech", 2)
 
 
 def test_realsi_terms_follow_a_segment_that_is_left_out(tmp_path):
@@ -235,14 +234,14 @@ def test_realsi_terms_follow_a_segment_that_is_left_out(tmp_path):
     _, result = imported("realsi", tmp_path / "r", tgt="zh", form="long")
     assert list(result.skipped.places) == ["empty translation"]
     line = (tmp_path / "r-out" / "terms.jsonl").read_text(encoding="utf-8")
-    assert json.loads(line)["segment"] == 0
+    assert json.loads(line)["segment"] == 1
 
 
 def test_realsi_short_form_names_each_cuts_terms(tmp_path):
     realsi(tmp_path / "r", [realsi_segment(0, 1000), realsi_segment(1200, 2500, terms=TERMS)])
     talks, _ = imported("realsi", tmp_path / "r", tgt="zh")
     line = (tmp_path / "r-out" / "terms.jsonl").read_text(encoding="utf-8")
-    assert json.loads(line)["recording"] == talks[1].id == "en2zh-01-tech-0001"
+    assert json.loads(line)["recording"] == f"{talks[1].id}.wav" == "en2zh-01-tech-0001.wav"
 
 
 def test_realsi_last_segment_ends_with_the_audio(tmp_path):
