@@ -2,6 +2,7 @@
 # make test    the test suite without its slow tests
 # make check   lint, format, types, layers
 # make bench   speed and memory on this machine
+# make comet   an environment for the metrics comet and xcomet, without models
 # make lock    write constraints.txt anew
 #
 # Without a GPU, let pip see a CPU build of torch first (by its environment variables for an extra
@@ -11,12 +12,13 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 EXTRAS ?= corpus,synth,track,hf,dev
 MODEL  ?= fasst-mini-en-de
+COMET  ?= $(HOME)/.local/share/earvoice/comet
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip install -q -c constraints.txt
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench comet lock clean
 
 # torch goes in first and alone, so that a wrong build shows at once.
 .venv/.core: pyproject.toml constraints.txt
@@ -45,6 +47,13 @@ bench: .venv/.ready
 	$(BIN)/earvoice bench growth
 	$(BIN)/earvoice bench batch
 	$(BIN)/earvoice bench startup
+
+# Its numpy and transformers are older than ours; torch goes in first, so that a wrong build shows.
+comet:
+	$(PYTHON) -m venv "$(COMET)"
+	"$(COMET)/bin/python" -m pip install -q "$(TORCH)" "setuptools<82"
+	"$(COMET)/bin/python" -m pip install -q "unbabel-comet==2.2.7" "setuptools<82"
+	"$(COMET)/bin/python" -c "import comet"
 
 # The lock says torch==2.13.0 for every build of it, and holds no address.
 lock:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.eval_speakers import add_speakers, conversations
 from earvoice.errors import UsageError
+from earvoice.eval.comet import COMET_BATCH, COMET_MODELS, MODELS
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.lines import read_lines
@@ -17,6 +19,7 @@ from earvoice.eval.references import read_segments
 from earvoice.eval.runlog import LOG_FILE
 from earvoice.eval.runs import READERS
 from earvoice.eval.scored import Scored, items_of_segments, items_of_sentences
+from earvoice.eval.speakers.metrics import EXTRA as SPEAKERS_EXTRA
 from earvoice.eval.terms import GLOSSARY, read_glossary
 from earvoice.eval.units import Unit, default_unit
 from earvoice.eval.wer import NORMALISATIONS, NORMALISE
@@ -50,6 +53,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="glossary: JSON lines or TSV of src, trg and where it is said: recording, segment",
     )
+    for name, model in MODELS.items():
+        parser.add_argument(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
+    parser.add_argument("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
     parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
     parser.add_argument(
         "--normalise",
@@ -57,19 +63,30 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="before wer and cer; basic: NFKC, case folded, no punctuation (default: none)",
     )
+    add_speakers(parser)
 
 
 def open_inputs(args: argparse.Namespace) -> Inputs:
     """Reads everything. Raises: UsageError, DataError."""
+    unit: Unit = args.unit or default_unit(args.tgt_lang)
+    if args.run is None and args.log is None and args.speakers_output is not None:
+        spoken = {NORMALISE: args.normalise, SPEAKERS_EXTRA: conversations(args, None, unit)}
+        return Inputs(Scored((), "short", args.tgt_lang, extras=spoken), args.speakers_output)
     if (args.run is None) == (args.log is None):
         raise UsageError("name a run folder, or a log with --log")
-    unit: Unit = args.unit or default_unit(args.tgt_lang)
     folder: Path | None = args.run
     log: Path = args.log if folder is None else folder / LOG_FILE
     hypotheses = READERS[args.log_format](log, unit)
-    extras: dict[str, Any] = {NORMALISE: args.normalise}
+    if args.comet_batch < 1:
+        raise UsageError(f"--comet-batch is {args.comet_batch}, it must be 1 or more")
+    extras: dict[str, Any] = {
+        NORMALISE: args.normalise,
+        COMET_MODELS: {"comet": args.comet_model, "xcomet": args.xcomet_model},
+        COMET_BATCH: args.comet_batch,
+    }
     if args.terms is not None:
         extras[GLOSSARY] = read_glossary(args.terms)
+    extras[SPEAKERS_EXTRA] = conversations(args, log, unit)
     if args.log_format in HISTORY_READERS:
         extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[args.log_format](log))
     return Inputs(_scored(args, folder, hypotheses, extras), log)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from earvoice.errors import UsageError
 from earvoice.eval.behaviour import BEHAVIOUR
+from earvoice.eval.comet import COMET
 from earvoice.eval.hypotheses import CLOCKS
 from earvoice.eval.lags import LATENCY
 from earvoice.eval.quality import QUALITY
@@ -20,6 +21,7 @@ from earvoice.eval.scored import (
     items_of_segments,
     items_of_sentences,
 )
+from earvoice.eval.speakers.metrics import SPEAKERS
 from earvoice.eval.terms import TERMS
 from earvoice.eval.wer import ERROR_RATES
 
@@ -27,7 +29,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         **QUALITY,
         **ERROR_RATES,
+        **COMET,
         **TERMS,
+        **SPEAKERS,
         **LATENCY,
         **BEHAVIOUR,
     }
