@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "train": BASE | WORDS | NETS | {"data", "systems"},
     "loading": BASE | WORDS | {"models", "systems", "zoo"},
     "eval": BASE | WORDS | {"captions", "driver"},
+    "interop": BASE | WORDS | {"eval", "loading", "zoo"},  # and the tools it meets
     "serve": BASE | WORDS | {"captions", "driver"},
     "bench": BASE
     | WORDS

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import json
-import platform
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earvoice import __version__
-from earvoice.errors import UsageError
+from earvoice.cli.eval_run_folder import (
+    note_run,
+    recording_of,
+    sha256,
+    talks_of,
+    write_references,
+)
+from earvoice.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
-    from earvoice.audio import Audio
-    from earvoice.data.manifest import Talk
-    from earvoice.eval.simulate import Recording
-    from earvoice.zoo import ModelCard
+    from earvoice.eval.simulate import Failed, Recording
+    from earvoice.eval.written import Settled
+    from earvoice.session import Interpreter, Request
 
 _TEXT = """\
 Translates every recording of a corpus as a stream and logs what came when.
@@ -27,8 +30,18 @@ Translates every recording of a corpus as a stream and logs what came when.
   --clock ideal   computing takes no time: repeatable to the byte; --streams N share a batch
   --clock wall    computing is measured, and chunks queue where it takes longer than speech
 
+A word counts with the end of the packet in which it came. The default of 40 ms is fine enough
+that a model's own step decides, and divides the steps in use (320, 480, 640, 960 ms). To compare
+with another tool give all of them the same: --source-segment-size of SimulEval, in ms,
+speech_chunk_size of simulstream, in s.
+
 RUN/ holds log.jsonl (one line per event), run.json (model, policy, data, versions) and the
-references with their segments. A run that was stopped goes on where it was.
+references with their segments. A run that was stopped goes on where it was. A recording that
+cannot be read is named at the end (exit code 3); the others are done, and the same command tries
+it again.
+
+Systems of other tools run in the same way where those tools are installed (docs/evaluation.md):
+--agent FILE.py:Class for SimulEval's, --processor MODULE:Class for simulstream's.
 
 examples:
   earvoice corpus synth --langs en-de --split test --hours 1.25 --seed 11 \\
@@ -55,129 +68,172 @@ def add_simulate(actions: Any) -> None:
     parser.add_argument("--policy", metavar="KIND", help="wait-k, hold-n or offline")
     parser.add_argument("--k", type=int, help="wait-k: segments to hear before the first word")
     parser.add_argument("--n", type=int, help="wait-k: words per segment; hold-n: words held")
-    parser.add_argument("--packet-ms", type=int, default=40, help="audio given at a time")
+    parser.add_argument(
+        "--segment-size-ms",
+        "--packet-ms",
+        dest="packet_ms",
+        type=int,
+        default=40,
+        metavar="MS",
+        help="audio given at a time (default: 40)",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of the arithmetic")
+    others = parser.add_argument_group("systems of other tools")
+    others.add_argument("--agent", metavar="FILE.py:CLASS", help="of SimulEval")
+    others.add_argument("--agent-options", default="", metavar="TEXT", help="the agent's own")
+    others.add_argument("--processor", metavar="MODULE:CLASS", help="of simulstream")
+    others.add_argument("--processor-config", type=Path, metavar="YAML")
+    others.add_argument("--src-lang", help="of the recordings (default: the model's, or en)")
+    others.add_argument("--tgt-lang", help="of the output (default: the model's)")
+
+
+@dataclass(frozen=True)
+class _System:
+    """What is simulated: how run.json names it, how it is loaded, what is asked of it."""
+
+    note: dict[str, Any]
+    load: Callable[[], Interpreter]
+    request: Request
+    settled: Settled = "commit"
 
 
 def run_simulate(args: argparse.Namespace) -> int:
-    """Simulates; returns 0."""
-    from earvoice.data.manifest import load_talks
+    """Simulates; returns 0, or 3 where recordings could not be read."""
     from earvoice.eval.runlog import LOG_FILE, RunLog
     from earvoice.eval.simulate import simulate
+    from earvoice.train.lock import FolderLock
+
+    for name in ("packet_ms", "threads", "streams"):
+        if getattr(args, name) < 1:
+            raise UsageError(f"{name} is {getattr(args, name)}, it must be 1 or more")
+    system = _system(args)
+    talks = talks_of(args.data, args.items)
+    recordings = [recording_of(talk, args.packet_ms, system.settled) for talk in talks]
+    args.out.mkdir(parents=True, exist_ok=True)
+    with FolderLock(args.out):
+        note = system.note | {
+            "clock": args.clock,
+            "streams": args.streams,
+            "packet_ms": args.packet_ms,
+            "items": args.items,
+        }
+        note_run(args.out, args.data, note)
+        write_references(args.out, talks, system.request.tgt_lang)
+        log = RunLog(args.out / LOG_FILE)
+        interpreter = system.load()
+        with _progress(recordings, log.done) as advance:
+            failed = simulate(
+                interpreter,
+                recordings,
+                system.request,
+                log,
+                clock=args.clock,
+                streams=args.streams,
+                done=advance,
+            )
+    print(args.out)
+    return _told(failed, len(recordings))
+
+
+def _told(failed: Sequence[Failed], count: int) -> int:
+    for item in failed:
+        print(f"earvoice: recording {item.name}: {item.error}", file=sys.stderr)
+    if not failed:
+        return 0
+    print(f"earvoice: {len(failed)} of {count} recordings failed", file=sys.stderr)
+    return AudioError.exit_code
+
+
+def _system(args: argparse.Namespace) -> _System:
+    """What the options name. Raises: UsageError for options that do not go together."""
+    if args.agent is not None and args.processor is not None:
+        raise UsageError("name an --agent or a --processor, not both")
+    if args.agent is None and args.processor is None:
+        return _model(args)
+    for name in ("policy", "k", "n"):
+        if getattr(args, name) is not None:
+            raise UsageError(f"--{name} is for models of this package; others have their own")
+    if args.streams > 1:
+        raise UsageError("--streams must be 1 for a system of another tool")
+    if args.tgt_lang is None:
+        raise UsageError("--tgt-lang is needed: the language that the system writes")
+    return _agent(args) if args.agent is not None else _processor(args)
+
+
+def _model(args: argparse.Namespace) -> _System:
+    from earvoice.interop.opening import choose_policy
     from earvoice.policies import format_policy
     from earvoice.session import Request
     from earvoice.zoo import find_model
 
-    if args.packet_ms < 1:
-        raise UsageError(f"--packet-ms is {args.packet_ms}, it must be 1 or more")
     card = find_model(args.model)
-    policy = _policy(args, card.policy)
-    talks = list(load_talks(args.data))[: args.items]
-    recordings = [_recording(talk, args.packet_ms) for talk in talks]
-    args.out.mkdir(parents=True, exist_ok=True)
-    _note_run(args, card, format_policy(policy))
-    _write_references(args.out, talks, card.tgt_langs[0])
-    import torch
-
-    from earvoice.loading import load
-
-    torch.set_num_threads(args.threads)
-    interpreter = load(card.path, rows=args.streams)
-    log = RunLog(args.out / LOG_FILE)
-    request = Request(card.src_langs[0], card.tgt_langs[0], policy)
-    with _progress(recordings, log.done) as advance:
-        simulate(
-            interpreter,
-            recordings,
-            request,
-            log,
-            clock=args.clock,
-            streams=args.streams,
-            done=advance,
-        )
-    print(args.out)
-    return 0
-
-
-def _policy(args: argparse.Namespace, own: Any) -> Any:
-    from earvoice.policies import WaitK, parse_policy
-    from earvoice.policies.schedule import OFFLINE_K
-
-    if args.policy == "offline":
-        return WaitK(OFFLINE_K, own.n)
-    return parse_policy(args.policy or own.kind, own, k=args.k, n=args.n)
-
-
-def _recording(talk: Talk, packet_ms: int) -> Recording:
-    from earvoice.eval.runlog import RecordingHead
-    from earvoice.eval.simulate import Recording
-
-    def packets() -> Iterator[Audio]:
-        from earvoice.audio import Audio
-
-        size = max(1, talk.sample_rate * packet_ms // 1000)
-        samples = talk.read_samples()
-        for start in range(0, len(samples), size):
-            yield Audio(samples[None, start : start + size], talk.sample_rate)
-
-    source_us = round(talk.samples * 1_000_000 / talk.sample_rate)
-    return Recording(RecordingHead(talk.id, source_us, "word"), packets)
-
-
-def _note_run(args: argparse.Namespace, card: ModelCard, policy: str) -> None:
-    """Writes what the run is. Raises: UsageError where the folder holds another run."""
-    manifest = args.data / "cuts.jsonl" if args.data.is_dir() else args.data
+    policy = choose_policy(card.policy, args.policy, k=args.k, n=args.n)
     note = {
         "model": card.name,
-        "model_sha256": _sha256(card.path / "manifest.json"),  # which lists every file's own
-        "policy": policy,
-        "clock": args.clock,
-        "streams": args.streams,
-        "packet_ms": args.packet_ms,
-        "items": args.items,
-        "data_sha256": _sha256(manifest),
-        "versions": {
-            "earvoice": __version__,
-            "torch": version("torch"),
-            "numpy": version("numpy"),
-            "python": platform.python_version(),
-        },
+        "model_sha256": sha256(card.path / "manifest.json"),  # which lists every file's own
+        "policy": format_policy(policy),
     }
-    path = args.out / "run.json"
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key, value in note.items() if before.get(key) != value]
-        if changed:
-            raise UsageError(
-                f"{args.out} holds another run: {changed[0]} was {before.get(changed[0])!r} and "
-                f"is {note[changed[0]]!r}; name another folder"
-            )
-    path.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    src_lang, tgt_lang = args.src_lang or card.src_langs[0], args.tgt_lang or card.tgt_langs[0]
+
+    def load() -> Interpreter:
+        import torch
+
+        from earvoice.loading import load as load_model
+
+        torch.set_num_threads(args.threads)
+        return load_model(card.path, rows=args.streams)
+
+    return _System(note, load, Request(src_lang, tgt_lang, policy))
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _agent(args: argparse.Namespace) -> _System:
+    from earvoice.session import Request
+
+    _installed("simuleval", "--agent")
+    file = Path(args.agent.rpartition(":")[0])
+    note = {
+        "model": f"agent {args.agent}",
+        "model_sha256": sha256(file) if file.is_file() else None,
+        "policy": args.agent_options,
+    }
+
+    def load() -> Interpreter:
+        from earvoice.interop.agents import load_agent
+
+        return load_agent(args.agent, args.agent_options)
+
+    return _System(note, load, Request(args.src_lang or "en", args.tgt_lang))
 
 
-def _write_references(out: Path, talks: Sequence[Talk], language: str) -> None:
-    """The sentences in the field's format: segments.yaml, references.txt, sources.txt."""
-    segments, references, sources = [], [], []
-    for talk in talks:
-        for sentence in talk.sentences:
-            if language not in sentence.targets:
-                raise UsageError(f"talk {talk.id} has no {language!r} side")
-            start_s, end_s = sentence.start_s, sentence.end_s
-            segments.append(
-                f"- {{offset: {start_s:.6f}, duration: {end_s - start_s:.6f}, wav: {talk.id}.wav}}"
-            )
-            references.append(sentence.targets[language].text)
-            sources.append(" ".join(word.text for word in sentence.words) or sentence.text)
-    for name, lines in (
-        ("segments.yaml", segments),
-        ("references.txt", references),
-        ("sources.txt", sources),
-    ):
-        (out / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+def _processor(args: argparse.Namespace) -> _System:
+    from earvoice.session import Request
+
+    _installed("simulstream", "--processor")
+    config: Path | None = args.processor_config
+    if config is None or not config.is_file():
+        raise UsageError(f"--processor-config is {config}, it must be simulstream's YAML")
+    note = {
+        "model": f"processor {args.processor}",
+        "model_sha256": sha256(config),
+        "policy": None,
+    }
+
+    def load() -> Interpreter:
+        from earvoice.interop.processors import load_processor
+
+        return load_processor(args.processor, config)
+
+    return _System(note, load, Request(args.src_lang or "en", args.tgt_lang), "shown")
+
+
+def _installed(tool: str, option: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(tool) is None:
+        raise UsageError(
+            f"{option} needs {tool}, which is not installed here; scripts/peers.sh makes an "
+            "environment that has it"
+        )
 
 
 @contextlib.contextmanager

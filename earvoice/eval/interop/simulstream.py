@@ -1,63 +1,18 @@
-"""Logs of other tools: SimulEval's instances.log and simulstream's metrics JSONL."""
+"""simulstream 1.0's metrics JSONL: one line per chunk, with new and withdrawn tokens."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from earvoice.eval.hypotheses import (
-    DataError,
-    Hypothesis,
-    clocks_from_totals,
-    microseconds,
-)
-from earvoice.eval.lines import number, numbers, read_json_lines, text, texts
-from earvoice.eval.units import Unit, units_of
+from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
+from earvoice.eval.lines import number, read_json_lines, text, texts
+from earvoice.eval.units import Unit
 
-
-def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
-    """SimulEval 1.1.4's `instances.log`: one JSON object per recording, times in milliseconds.
-
-    A last line without its end, the normal result of a kill, is an error like any other.
-    Raises: DataError naming file and line.
-    """
-    return [_simuleval(where, data, unit) for where, data in read_json_lines(path)]
-
-
-def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
-    delays = tuple(microseconds(value) for value in numbers(where, data, "delays"))
-    elapsed = numbers(where, data, "elapsed") if data.get("elapsed") else []
-    clocks = {}
-    if any(elapsed):
-        if len(elapsed) != len(delays):
-            raise DataError(f"{where}: {len(delays)} delays and {len(elapsed)} elapsed")
-        pairs = zip(elapsed, delays, strict=True)
-        clocks = clocks_from_totals(delays, [microseconds(e) - d for e, d in pairs])
-    reference = data.get("reference")
-    return Hypothesis(
-        name=_source_name(where, data),
-        unit=unit,
-        units=tuple(units_of(text(where, data, "prediction"), unit)),
-        delays_us=delays,
-        source_us=microseconds(number(where, data, "source_length")),
-        where=where,
-        clocks=clocks,
-        reference=reference.strip() if isinstance(reference, str) else None,
-        source_type="speech" if isinstance(data.get("source"), list) else "text",
-    )
-
-
-def _source_name(where: str, data: dict[str, Any]) -> str:
-    """A recording is known by the stem of its file; a text by its index."""
-    source = data.get("source")
-    if isinstance(source, list) and source and isinstance(source[0], str):
-        return Path(source[0]).stem
-    if isinstance(source, str) and source.endswith((".wav", ".flac", ".mp3", ".ogg")):
-        return Path(source).stem
-    if "index" in data:
-        return str(data["index"])
-    raise DataError(f"{where}: neither source nor index says which recording this is")
+PIECE_MARK = "\u2581"
+"""SentencePiece's sign that a word begins."""
 
 
 @dataclass
@@ -70,12 +25,13 @@ class _Recording:
     token_delays: list[int] = field(default_factory=list)
     token_chunks: list[int] = field(default_factory=list)
     chunks: list[tuple[int, int]] = field(default_factory=list)  # heard, computing; us
-    deleted: int = 0
+    pieces: bool = False  # tokens are pieces of words
 
 
 def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
-    """simulstream 1.0's metrics JSONL, with tokens that are whole words or characters.
+    """The recordings of a log whose tokens are words, characters or SentencePiece's pieces.
 
+    Pieces are told by the mark of a word's beginning, U+2581, in any of a recording's tokens.
     Deleted tokens must be the end of what stands. A unit's time is that of the chunk that last
     wrote it. Raises: DataError naming file and line.
     """
@@ -91,7 +47,7 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
         elif key not in found:
             raise DataError(f"{where}: id {key!r} has no metadata line before it")
         else:
-            _chunk(where, data, found[key])
+            _chunk(where, data, found[key], unit)
     return [_simulstream(recording, unit) for recording in found.values()]
 
 
@@ -101,7 +57,7 @@ def _new_recording(where: str, metadata: Any) -> _Recording:
     return _Recording(Path(text(where, metadata, "wav_name")).stem, where)
 
 
-def _chunk(where: str, data: dict[str, Any], recording: _Recording) -> None:
+def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) -> None:
     heard = microseconds(1000 * number(where, data, "total_audio_processed"))
     recording.chunks.append((heard, microseconds(1000 * number(where, data, "computation_time"))))
     gone = texts(where, data, "deleted_tokens")
@@ -110,20 +66,18 @@ def _chunk(where: str, data: dict[str, Any], recording: _Recording) -> None:
             raise DataError(f"{where}: deleted_tokens {gone!r} are not the end of what stands")
         for leaf in (recording.tokens, recording.token_delays, recording.token_chunks):
             del leaf[-len(gone) :]
-        recording.deleted += len(gone)
+        if recording.pieces and unit == "word" and PIECE_MARK not in gone[0] and recording.tokens:
+            recording.token_delays[-1] = heard  # its word has lost its end
+            recording.token_chunks[-1] = len(recording.chunks) - 1
     for token in texts(where, data, "generated_tokens"):
+        recording.pieces |= PIECE_MARK in token
         recording.tokens.append(token)
         recording.token_delays.append(heard)
         recording.token_chunks.append(len(recording.chunks) - 1)
 
 
 def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
-    units: list[str] = []
-    owners: list[int] = []
-    for index, token in enumerate(recording.tokens):
-        parts = units_of(token, unit)
-        units += parts
-        owners += [index] * len(parts)
+    units, owners = _units_and_owners(recording, unit)
     free, total = 0, 0
     done: list[tuple[int, int, int]] = []
     for heard, took in recording.chunks:
@@ -140,3 +94,18 @@ def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
         where=recording.where,
         clocks=clocks,
     )
+
+
+def _units_and_owners(recording: _Recording, unit: Unit) -> tuple[list[str], list[int]]:
+    """The units of a text and, for each, the number of the token that wrote its end."""
+    parts: list[str] = []
+    owners: list[int] = []
+    for index, token in enumerate(recording.tokens):
+        parts.append(token.replace(PIECE_MARK, " ") if recording.pieces else f"{token} ")
+        owners += [index] * len(parts[-1])
+    units: list[str] = []
+    last: list[int] = []
+    for found in re.finditer(r"\S+" if unit == "word" else r"\S", "".join(parts)):
+        units.append(found.group())
+        last.append(owners[found.end() - 1])
+    return units, last

@@ -1,0 +1,118 @@
+"""SimulEval 1.1.4's `instances.log`: one JSON object per recording, times in milliseconds.
+
+OmniSTEval 0.1.10 reads the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from earvoice.eval.hypotheses import (
+    DataError,
+    Hypothesis,
+    clocks_from_totals,
+    microseconds,
+)
+from earvoice.eval.lines import number, numbers, read_json_lines, text
+from earvoice.eval.units import Unit, units_of
+
+LOG_NAME = "instances.log"
+CONFIG = "source_type: speech\ntarget_type: text\n"
+"""What `simuleval --score-only` wants to find as `config.yaml` beside the log."""
+
+
+def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
+    """The recordings of an `instances.log`.
+
+    A last line without its end, the normal result of a kill, is an error like any other.
+    Raises: DataError naming file and line.
+    """
+    return [_simuleval(where, data, unit) for where, data in read_json_lines(path)]
+
+
+def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
+    delays = tuple(microseconds(value) for value in numbers(where, data, "delays"))
+    elapsed = numbers(where, data, "elapsed") if data.get("elapsed") else []
+    clocks = {}
+    if any(elapsed):
+        if len(elapsed) != len(delays):
+            raise DataError(f"{where}: {len(delays)} delays and {len(elapsed)} elapsed")
+        pairs = zip(elapsed, delays, strict=True)
+        clocks = clocks_from_totals(delays, [microseconds(e) - d for e, d in pairs])
+    reference = data.get("reference")
+    return Hypothesis(
+        name=_source_name(where, data),
+        unit=unit,
+        units=tuple(units_of(text(where, data, "prediction"), unit)),
+        delays_us=delays,
+        source_us=microseconds(number(where, data, "source_length")),
+        where=where,
+        clocks=clocks,
+        reference=reference.strip() if isinstance(reference, str) else None,
+        source_type="speech" if isinstance(data.get("source"), list) else "text",
+    )
+
+
+def _source_name(where: str, data: dict[str, Any]) -> str:
+    """A recording is known by the stem of its file; a text by its index."""
+    source = data.get("source")
+    if isinstance(source, list) and source and isinstance(source[0], str):
+        return Path(source[0]).stem
+    if isinstance(source, str) and source.endswith((".wav", ".flac", ".mp3", ".ogg")):
+        return Path(source).stem
+    if "index" in data:
+        return str(data["index"])
+    raise DataError(f"{where}: neither source nor index says which recording this is")
+
+
+def write_simuleval(
+    path: Path, hypotheses: Sequence[Hypothesis], references: Mapping[str, str]
+) -> None:
+    """An `instances.log` of speech-to-text. references: by name of the recording.
+
+    `elapsed` is SimulEval's own: audio heard and all computing since the recording began. The
+    log has no place for chunks that wrote nothing, so the other two clocks cannot be in it.
+    Raises: DataError for a name that is no file name, an unknown length, a missing reference.
+    """
+    lines = [
+        _instance(index, hypothesis, references.get(hypothesis.name))
+        for index, hypothesis in enumerate(hypotheses)
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _instance(index: int, hypothesis: Hypothesis, reference: str | None) -> str:
+    if hypothesis.source_us is None:
+        raise DataError(f"{hypothesis.where}: the length of the source is not known")
+    if reference is None:
+        raise DataError(f"{hypothesis.where}: {hypothesis.name!r} has no reference")
+    times = hypothesis.clocks.get("simuleval", ())
+    instance = {
+        "index": index,
+        "prediction": hypothesis.text,
+        "delays": [time / 1000 for time in hypothesis.delays_us],
+        "elapsed": [time / 1000 for time in times],
+        "prediction_length": len(hypothesis.units),
+        # SimulEval counts a reference's spaces, so there must be one between two words.
+        "reference": " ".join(reference.split()),
+        "source": [wav_name(hypothesis)],
+        "source_length": hypothesis.source_us / 1000,
+    }
+    return json.dumps(instance, ensure_ascii=False)
+
+
+def wav_name(hypothesis: Hypothesis) -> str:
+    """The file name by which other tools know a recording: they take its stem.
+
+    Raises: DataError for a name of which the stem is another.
+    """
+    name = f"{hypothesis.name}.wav"
+    if Path(name).stem != hypothesis.name or hypothesis.name != hypothesis.name.strip():
+        raise DataError(
+            f"{hypothesis.where}: recording {hypothesis.name!r} cannot be told by a file name; "
+            "it must not be empty, nor have / or outer spaces"
+        )
+    return name

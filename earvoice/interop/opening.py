@@ -1,0 +1,57 @@
+"""A model by name, with the policy that was asked for: what every outer tool needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from earvoice.policies import PolicySpec, WaitK, parse_policy
+from earvoice.policies.schedule import OFFLINE_K
+from earvoice.session import Interpreter, Request, Session
+from earvoice.zoo import ModelCard, find_model
+
+OFFLINE = "offline"
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A loaded model and how its streams are to be opened."""
+
+    interpreter: Interpreter
+    card: ModelCard
+    policy: PolicySpec
+
+    def open(self, src_lang: str | None = None, tgt_lang: str | None = None) -> Session:
+        """A stream; the model's first languages unless others are named.
+
+        Raises: UsageError for languages it does not have.
+        """
+        card = self.card
+        source, target = src_lang or card.src_langs[0], tgt_lang or card.tgt_langs[0]
+        return self.interpreter.open(Request(source, target, self.policy))
+
+
+def choose_policy(
+    own: PolicySpec, text: str | None = None, *, k: int | None = None, n: int | None = None
+) -> PolicySpec:
+    """The policy of `wait-k:k=3,n=3`, `hold-n:n=4` or `offline`; None is the model's own.
+
+    Raises: UsageError naming the part that is wrong.
+    """
+    if text == OFFLINE:
+        return WaitK(OFFLINE_K, own.n)
+    return parse_policy(text or own.kind, own, k=k, n=n)
+
+
+def open_model(model: str, policy: str | None = None, threads: int = 1) -> OpenedModel:
+    """Loads a model. threads: of the arithmetic, for the whole process.
+
+    Raises: UsageError for a name or policy that does not exist, CheckpointError.
+    """
+    import torch
+
+    from earvoice.loading import load
+
+    card = find_model(model)
+    chosen = choose_policy(card.policy, policy)
+    torch.set_num_threads(threads)
+    return OpenedModel(load(card.path), card, chosen)
