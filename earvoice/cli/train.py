@@ -17,6 +17,7 @@ examples:
   earvoice train recipes/fasst/tiny.yaml out=runs/tiny          everything, in a minute
   earvoice train recipes/fasst/mini.yaml corpus=[corpora/train] out=runs/mini
   earvoice train recipes/fasst/mini.yaml out=runs/mini --resume go on where it stopped
+  earvoice train recipes/fasst/mini.yaml out=runs/mini --summary  steps, minutes, losses so far
   earvoice train recipes/fasst/mini.yaml system.k=1 --print-config
   earvoice train recipes/fasst/mini.yaml system.tgt_lang=es name=fasst-mini-en-es \\
       out=runs/es --reuse phones=runs/mini/phones               share an encoder warm-up
@@ -58,6 +59,11 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="print the recipe with all defaults and overrides as YAML, and stop",
     )
+    parser.add_argument(
+        "--summary",
+        action="store_true",
+        help="print what the stages of OUT cost and learnt, as a table, and stop",
+    )
     parser.set_defaults(trailing=_trailing)
 
 
@@ -66,6 +72,12 @@ def run(args: argparse.Namespace) -> int:
     recipe = _recipe(args.recipe, args.overrides)
     if args.print_config:
         print(_yaml_of(recipe), end="")
+        return 0
+    if args.summary:
+        from earvoice.train.summary import summarise, table
+
+        stages = [(stage.name, stage.objective) for stage in recipe.stages]
+        print(table(summarise(Path(recipe.out), stages)))
         return 0
     if args.threads < 1:
         raise UsageError(f"--threads is {args.threads}, it must be 1 or more")

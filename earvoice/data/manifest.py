@@ -12,6 +12,7 @@ sample of the record, also where it is a span of a longer recording (`first_samp
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -127,15 +128,29 @@ def load_talks(path: Path | str) -> Iterator[Talk]:
     Raises `UsageError` where there is no manifest and for a line that is not a talk, with its
     number.
     """
+    manifest = _manifest_at(path)
+    with manifest.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _talk_of_line(line, manifest, number)
+
+
+def manifest_digest(path: Path | str) -> str:
+    """SHA-256 of a corpus's manifest: the same for the same talks, wherever they lie.
+
+    Raises `UsageError` where there is no manifest.
+    """
+    with _manifest_at(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _manifest_at(path: Path | str) -> Path:
     manifest = Path(path)
     if manifest.is_dir():
         manifest = manifest / MANIFEST_NAME
     if not manifest.is_file():
         raise UsageError(f"there is no corpus manifest at {manifest}")
-    with manifest.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _talk_of_line(line, manifest, number)
+    return manifest
 
 
 def _talk_of_line(line: str, manifest: Path, number: int) -> Talk:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
-from earvoice.data.manifest import Talk, load_talks
+from earvoice.data.manifest import Talk, load_talks, manifest_digest
 from earvoice.data.synth.grammar import sample_sentence
 from earvoice.errors import ConfigError
 from earvoice.models.files import load_weights
@@ -51,7 +51,7 @@ class Options:
 def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
     """Runs the stages in order and exports the model of the last one.
 
-    Returns: the model folder `OUT/model`.
+    Returns: the model folder `OUT/model`, or `OUT/STAGE/model` when an earlier stage was the last.
     Raises: ConfigError, CheckpointError or TrainingError with what would be legal.
     """
     out = Path(recipe.out)
@@ -69,16 +69,22 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
         fresh = {name: value.clone() for name, value in system.state_dict().items()}
         wanted = options.stages or tuple(stage.name for stage in recipe.stages)
         _check_names(recipe, wanted, system.objectives)
+        corpora = [manifest_digest(Path(folder)) for folder in recipe.corpus]
         for index, stage in enumerate(recipe.stages):
             if stage.name not in wanted:
                 continue
             load_weights(system, _start(fresh, recipe, index, out, options.reuse or {}), stage.name)
             examples = _examples(recipe, stage, tokenizer, phones, talks, system)
-            lineage = {"config_hash": _hash(recipe, index), **_versions(), "recipe": recipe.name}
+            config_hash = _hash(recipe, index, corpora)
+            lineage = {"config_hash": config_hash, **_versions(), "recipe": recipe.name}
             validate = _validation(recipe, stage, system, tokenizer)
             run = StageRun(stage, examples, out / stage.name, lineage, validate)
             run_stage(system, run, resume=options.resume, quiet=options.quiet)
-        return export_model(system, tokenizer, recipe, out / "model")
+        # The run's model is its last stage's; that of an earlier one lies with its checkpoints.
+        final = recipe.stages[-1].name
+        last = [stage.name for stage in recipe.stages if stage.name in wanted][-1]
+        folder = out if last == final else out / last
+        return export_model(system, tokenizer, recipe, folder / "model")
 
 
 def _tokenizer(recipe: RecipeConfig, out: Path) -> Tokenizer:
@@ -225,13 +231,16 @@ def _validation(
     return Validation(system, tokenizer, utterances, recipe.system)
 
 
-def _hash(recipe: RecipeConfig, index: int) -> str:
-    """What a stage's checkpoints depend on: the system, the seed, the data and the stage."""
+def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
+    """What a stage's checkpoints depend on: the system, the seed, the data and the stage.
+
+    corpora: digests of what the data says, wherever it lies.
+    """
     text = json.dumps(
         [
             recipe.system.model_dump(mode="json"),
             recipe.seed,
-            list(recipe.corpus),
+            list(corpora),
             recipe.stages[index].model_dump(mode="json"),
         ],
         sort_keys=True,

@@ -9,6 +9,7 @@ import torch
 from earvoice.config import load_yaml
 from earvoice.errors import ConfigError
 from earvoice.train import checkpoint as checkpoints
+from earvoice.train.loop import TrainingError
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig
 
@@ -106,3 +107,26 @@ def test_stage_names_must_differ(tmp_path):
 def test_every_key_is_documented(config):
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     assert [name for name in config.model_fields if f"`{name}`" not in text] == []
+
+
+def test_the_model_of_an_earlier_stage_leaves_that_of_the_run_alone(tmp_path):
+    both = recipe(tmp_path, ("a", None), ("b", None))
+    assert run_recipe(both, QUIET) == tmp_path / "model"
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    alone = Options(quiet=True, stages=("a",))
+    assert run_recipe(both, alone) == tmp_path / "a" / "model"
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_changed_corpus_is_not_gone_on_with(tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "cuts.jsonl").write_text("")
+    made = recipe(tmp_path / "out", ("a", None)).model_copy(update={"corpus": (str(corpus),)})
+    run_recipe(made, QUIET)
+    again = Options(quiet=True, resume=True)
+    moved = corpus.rename(tmp_path / "moved")
+    run_recipe(made.model_copy(update={"corpus": (str(moved),)}), again)  # the same talks
+    (moved / "cuts.jsonl").write_text("\n")
+    with pytest.raises(TrainingError, match="another configuration"):
+        run_recipe(made.model_copy(update={"corpus": (str(moved),)}), again)

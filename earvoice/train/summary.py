@@ -1,0 +1,98 @@
+"""What a run's stages cost and learnt, read from their logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+
+LOG_NAME = "log.jsonl"
+PAUSE_S = 120.0
+"""Records further apart than this are an interruption, not training."""
+
+_WINDOW_STEPS = 100
+_KEYS = {"phones": "loss", "waco": "retrieval"}
+"""What is shown of an objective; of all others the loss of the target tokens, `nll`."""
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """A stage: minutes of training, and a figure over its first and its last hundred steps.
+
+    figure: what was averaged; NaN-free, None where the log has none.
+    """
+
+    stage: str
+    steps: int
+    minutes: float
+    figure: str
+    first: float | None
+    last: float | None
+
+
+def summarise(out: Path, stages: Sequence[tuple[str, str]]) -> list[StageSummary]:
+    """The stages of a run that have a log. stages: (name, objective), in the recipe's order.
+
+    Raises: UsageError when none of them has.
+    """
+    found = [
+        _stage(out / name / LOG_NAME, name, _KEYS.get(objective, "nll"))
+        for name, objective in stages
+        if (out / name / LOG_NAME).is_file()
+    ]
+    if not found:
+        raise UsageError(f"{out} holds no log of a stage of this recipe; out=DIR names the run")
+    return found
+
+
+def table(summaries: Sequence[StageSummary]) -> str:
+    """A Markdown table, with the minutes of all in the last line."""
+    lines = ["| stage | steps | minutes | figure | first | last |", "|---|---|---|---|---|---|"]
+    for item in summaries:
+        first, last = (_shown(value) for value in (item.first, item.last))
+        lines.append(
+            f"| `{item.stage}` | {item.steps} | {item.minutes:.0f} | {item.figure} "
+            f"| {first} | {last} |"
+        )
+    total = sum(item.minutes for item in summaries)
+    lines.append(f"| in all | {sum(item.steps for item in summaries)} | {total:.0f} | | | |")
+    return "\n".join(lines)
+
+
+def _stage(path: Path, name: str, key: str) -> StageSummary:
+    records = [record for record in _records(path) if isinstance(record.get(key), int | float)]
+    steps = max((int(record["step"]) for record in records), default=0)
+    # Of steps that were done again after an interruption, the last record counts.
+    values = {int(record["step"]): float(record[key]) for record in records}
+    times_s = [float(record["time_s"]) for record in records]
+    gaps_s = [later - earlier for earlier, later in pairwise(times_s)]
+    spent_s = sum(gap for gap in gaps_s if 0 < gap < PAUSE_S)
+    early = [value for step, value in values.items() if step <= _WINDOW_STEPS]
+    late = [value for step, value in values.items() if step > steps - _WINDOW_STEPS]
+    return StageSummary(name, steps, spent_s / 60, key, _mean(early), _mean(late))
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Whole lines of a log; a torn last one is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and "step" in record and "time_s" in record:
+            records.append(record)
+    return records
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
