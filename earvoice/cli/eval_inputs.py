@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from earvoice.cli.eval_speakers import add_speakers, conversations
 from earvoice.errors import UsageError
 from earvoice.eval.comet import COMET_BATCH, COMET_MODELS, MODELS
+from earvoice.eval.finalization import SPOKEN
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.lines import read_lines
@@ -53,6 +54,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="glossary: JSON lines or TSV of src, trg and where it is said: recording, segment",
     )
+    parser.add_argument(
+        "--words", type=Path, metavar="F", help="corpus or cuts.jsonl with word times and needs"
+    )
     for name, model in MODELS.items():
         parser.add_argument(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
     parser.add_argument("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
@@ -89,7 +93,13 @@ def open_inputs(args: argparse.Namespace) -> Inputs:
     extras[SPEAKERS_EXTRA] = conversations(args, log, unit)
     if args.log_format in HISTORY_READERS:
         extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[args.log_format](log))
-    return Inputs(_scored(args, folder, hypotheses, extras), log)
+    scored = _scored(args, folder, hypotheses, extras)
+    if args.words is not None:
+        from earvoice.cli.eval_words import spoken_of
+
+        extras[SPOKEN] = spoken_of(args.words, scored)
+        scored = replace(scored, extras=extras)
+    return Inputs(scored, log)
 
 
 def _scored(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from earvoice.errors import UsageError
 from earvoice.eval.behaviour import BEHAVIOUR
 from earvoice.eval.comet import COMET
+from earvoice.eval.finalization import FINALIZATION
 from earvoice.eval.hypotheses import CLOCKS
 from earvoice.eval.lags import LATENCY
 from earvoice.eval.quality import QUALITY
@@ -34,6 +35,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         **SPEAKERS,
         **LATENCY,
         **BEHAVIOUR,
+        **FINALIZATION,
     }
 )
 """Every metric there is, in the order in which they are shown."""

@@ -1,0 +1,1 @@
+"""Who said what: error rates and BLEU of text with speaker labels."""
