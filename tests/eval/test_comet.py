@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +80,11 @@ def test_all_empty_asks_nobody(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("Unbabel/none", "model 'Unbabel/none' cannot be used: KeyError.*fetch the model once"),
+        (
+            "Unbabel/none",
+            "model 'Unbabel/none' cannot be used: FileNotFoundError: it is not on this "
+            "machine; .*fetch the model once",
+        ),
         ("broken", "cannot be used: RuntimeError: cannot read"),
         ("dies", "ended with code 7"),
     ],
@@ -131,3 +137,24 @@ def test_a_wrong_answer_is_a_reason(tmp_path, monkeypatch, answer, words):
     monkeypatch.setattr(comet, "PROGRAM", program)
     with pytest.raises(comet.NoComet, match=words):
         comet.ask([{"src": "a", "mt": "b", "ref": "c"}], "m", 1)
+
+
+@pytest.mark.slow
+def test_the_real_package_with_a_tiny_checkpoint(tmp_path):
+    """Where there is an environment: our figures are those of `predict` called directly."""
+    try:
+        python = comet.comet_python()
+    except comet.NoComet:
+        pytest.skip("no COMET environment")
+    script = Path(__file__).parents[1] / "reference" / "comet_tiny_checkpoint.py"
+    done = subprocess.run([python, script, tmp_path / "tiny"], capture_output=True, check=True)
+    direct = json.loads(done.stdout.splitlines()[-1])
+    triples = [
+        ("a cat", "eine katze", "eine katze"),
+        ("a dog", "katze", "ein hund"),
+        ("a cat and a dog", "hund", "eine katze und ein hund"),
+        ("a cat", "", "eine katze"),
+    ]
+    found = compute(scored(triples, tmp_path / "tiny/checkpoints/model.ckpt"), ["comet"])
+    assert found.per_item["comet"] == pytest.approx([*direct, 0.0], abs=1e-6)
+    assert "unbabel-comet:2.2.7" in found.signature["comet"]

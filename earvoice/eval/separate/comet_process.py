@@ -38,7 +38,10 @@ def _scored(head: dict[str, Any], items: list[dict[str, str]]) -> list[dict[str,
     torch = importlib.import_module("torch")
     path = head["model"]
     if not os.path.isfile(path):
-        path = comet.download_model(path, local_files_only=True)
+        try:
+            path = comet.download_model(path, local_files_only=True)
+        except Exception:  # noqa: BLE001 - of several libraries, and what they say misleads
+            raise FileNotFoundError("it is not on this machine") from None
     model = comet.load_from_checkpoint(path, local_files_only=True)
     model.eval()
     gpus = 1 if torch.cuda.is_available() else 0

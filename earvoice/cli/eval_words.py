@@ -1,0 +1,54 @@
+"""Word times for `earvoice eval score --words`: from a manifest to the scored items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from earvoice.data.manifest import SpokenSentence, Talk, load_talks
+from earvoice.eval.finalization import Spoken
+from earvoice.eval.hypotheses import DataError
+from earvoice.eval.scored import Item, Scored
+
+
+def spoken_of(path: Path, scored: Scored) -> list[Spoken]:
+    """What each item's reference words wait for, by a corpus's word times and needs.
+
+    A recording's segments are its sentences, in order. Raises: DataError where they are not.
+    """
+    talks = {talk.id: talk for talk in load_talks(path)}
+    found: list[Spoken] = []
+    seen: dict[str, int] = {}
+    for item in scored.items:
+        if item.recording not in talks:
+            raise DataError(f"{path}: recording {item.recording!r} is not in it")
+        talk = talks[item.recording]
+        if scored.form == "short":
+            sentences: Sequence[SpokenSentence] = talk.sentences
+        else:
+            at = seen.get(item.recording, 0)
+            seen[item.recording] = at + 1
+            sentences = talk.sentences[at : at + 1]
+        found.append(_spoken(path, talk, sentences, item, scored.language))
+    return found
+
+
+def _spoken(
+    path: Path, talk: Talk, sentences: Sequence[SpokenSentence], item: Item, language: str
+) -> Spoken:
+    code = language.split("-", maxsplit=1)[0]
+    targets = [
+        sentence.targets.get(language) or sentence.targets.get(code) for sentence in sentences
+    ]
+    text = " ".join(target.text for target in targets if target is not None)
+    if "".join(text.split()) != "".join(item.reference.split()):
+        raise DataError(
+            f"{path}: talk {talk.id!r} has {text[:40]!r} where the reference has "
+            f"{item.reference[:40]!r}"
+        )
+    ends: list[int] = []
+    for sentence, target in zip(sentences, targets, strict=True):
+        if target is None or len(target.needs) != len(target.text.split()):
+            return Spoken(())
+        ends += [round(sentence.words[need].end_s * 1_000_000) for need in target.needs]
+    return Spoken(tuple(ends))

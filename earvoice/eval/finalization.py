@@ -1,0 +1,125 @@
+"""How long a word takes from when it was spoken to when its translation no longer changes.
+
+    source word spoken   |----|
+                              ^ end of the last word that the target word needs
+    target word               Draft "Tsg" . . Draft "Tag" . . Commit "Tag"
+                              |--finalization-->|
+
+Per unit of the output that stands beside a word of the reference (equal, or in its place): the
+time of its last change minus the end of the source word which that reference word needs. Both
+come from a manifest with word times and needs. Negative: written before it was spoken.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from earvoice.eval.behaviour import percentile_ms, unit_of
+from earvoice.eval.history import Settled, histories_of, settle
+from earvoice.eval.hypotheses import Hypothesis
+from earvoice.eval.longform import cut_at_segments
+from earvoice.eval.scored import Metric, Result, Scored
+
+SPOKEN = "spoken"
+"""The key in `Scored.extras` of a sequence of `Spoken`, one per item."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What an item's reference words wait for: ends of source words, us from the first sample.
+
+    needed_us: one per word of the reference; empty where nobody knows.
+    """
+
+    needed_us: tuple[int, ...]
+
+
+def _finalization(scored: Scored, percent: int) -> Result:
+    spoken: Sequence[Spoken] | None = scored.extras.get(SPOKEN)
+    reason = _reason(scored, spoken)
+    if reason is not None or spoken is None:
+        return Result(None, undefined=reason)
+    pieces = _pieces(scored)
+    all_us: list[int] = []
+    per_item: list[float | None] = []
+    units = 0
+    for item, words, (said, times_us) in zip(scored.items, spoken, pieces, strict=True):
+        units += len(said)
+        pairs = aligned(item.reference.split(), said) if words.needed_us else []
+        waits = [times_us[at] - words.needed_us[of] for of, at in pairs]
+        per_item.append(percentile_ms(waits, percent))
+        all_us += waits
+    signature = f"p{percent}|units:{len(all_us)}/{units}|clock:run|ms"
+    why = "no unit of the output stands beside a word of the references"
+    return Result(percentile_ms(all_us, percent), per_item, signature, why)
+
+
+def _reason(scored: Scored, spoken: Sequence[Spoken] | None) -> str | None:
+    if spoken is None:
+        return "where the source's words end is not known; name a manifest with --words"
+    if not any(item.needed_us for item in spoken):
+        return "the manifest does not say which source word each target word needs"
+    if unit_of(scored) != "word":
+        return "the manifest's needs are per word, the output is counted in characters"
+    names = [history.name for history in histories_of(scored)]
+    if len(set(names)) < len(names):
+        return "a recording has several streams of output"
+    return None
+
+
+def _pieces(scored: Scored) -> list[tuple[Sequence[str], Sequence[int]]]:
+    """Per item its units, and when each last changed, us from the recording's first sample."""
+    settled = {item.name: settle(item, "word") for item in histories_of(scored)}
+    final = [_at_rest(item, settled[item.name]) for item in scored.hypotheses]
+    if scored.form == "short":
+        return [(item.units, item.delays_us) for item in final]
+    return [
+        (cut.units, [time + cut.segment.offset_us for time in cut.delays_us])
+        for cut in cut_at_segments(final, scored.segments)
+    ]
+
+
+def _at_rest(hypothesis: Hypothesis, settled: Settled) -> Hypothesis:
+    """The hypothesis with the time of its last change in the place of each delay."""
+    return replace(hypothesis, units=settled.units, delays_us=settled.settled_us, clocks={})
+
+
+def aligned(reference: Sequence[str], said: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs (word of the reference, unit of the output) of a minimum edit alignment."""
+    if not reference or not said:
+        return []
+    from jiwer import process_words
+
+    wanted, written = (" ".join(map(_compared, words)) for words in (reference, said))
+    found = process_words(wanted, written)
+    return [
+        pair
+        for part in found.alignments[0]
+        if part.type in ("equal", "substitute")
+        for pair in zip(
+            range(part.ref_start_idx, part.ref_end_idx),
+            range(part.hyp_start_idx, part.hyp_end_idx),
+            strict=True,
+        )
+    ]
+
+
+def _compared(word: str) -> str:
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    kept = "".join(letter for letter in folded if letter.isalnum())
+    return kept or "#"
+
+
+def _entry(percent: int) -> Metric:
+    compute = functools.partial(_finalization, percent=percent)
+    what = f"end of the spoken word to the last change of its translation, p{percent} (--words)"
+    return Metric(compute, "behaviour", what)
+
+
+FINALIZATION: Mapping[str, Metric] = MappingProxyType(
+    {"finalization": _entry(50), "finalization_p95": _entry(95)}
+)
