@@ -103,12 +103,14 @@ def estimates(runs: Sequence[Run], samples: int = BOOTSTRAP_SAMPLES) -> list[Est
     return [estimate(run, draw(groups_of(run.scored), samples)) for run in runs]
 
 
-def differences(found: Sequence[Estimate], swaps: int = SWAPS) -> list[Difference]:
-    """Every run against the first, metric by metric, Holm-corrected over the runs."""
+def differences(
+    found: Sequence[Estimate], swaps: int = SWAPS, metrics: Sequence[str] | None = None
+) -> list[Difference]:
+    """Every run against the first, metric by metric (default: all), Holm-corrected over runs."""
     base = found[0]
     groups = groups_of(base.run.scored)
     result: list[Difference] = []
-    for metric in base.figures:
+    for metric in base.figures if metrics is None else metrics:
         rows = [_difference(base, other, metric, groups, swaps) for other in found[1:]]
         result += _corrected(rows)
     return result
@@ -287,10 +289,12 @@ def compare(
     *,
     samples: int = BOOTSTRAP_SAMPLES,
     swaps: int = SWAPS,
+    tested: Sequence[str] | None = None,
 ) -> Comparison:
     """Compares scored runs that share their items; the first is the baseline.
 
-    quality, latency: the axes of the curves; None where the runs have no such metric.
+    quality, latency: the axes of the curves; None where the runs have no such metric. tested:
+    the metrics whose differences are tested; None is all.
     """
     first = runs[0].scored
     groups = groups_of(first)
@@ -308,7 +312,7 @@ def compare(
         samples,
         swaps,
         found,
-        differences(found, swaps),
+        differences(found, swaps, tested),
         curves,
         said,
     )

@@ -111,10 +111,10 @@ def randomisation_p(
     masks = _every_swap(n) if exact else _random_swaps(n, swaps, seed)
     seen = _almost(abs(ours.value - theirs.value))
     reached = tried = 0
+    total, step = mine.sum(axis=0) + other.sum(axis=0), other - mine
     for some in np.array_split(masks, max(1, len(masks) // 1000)):
-        keep = some.astype(np.float64)
-        left = ours.figure(keep @ other + (1.0 - keep) @ mine)
-        right = ours.figure(keep @ mine + (1.0 - keep) @ other)
+        swapped = mine.sum(axis=0) + some.astype(np.float64) @ step
+        left, right = ours.figure(swapped), ours.figure(total - swapped)
         apart = np.abs(left - right)
         apart = apart[~np.isnan(apart)]
         reached += int((apart >= seen).sum())

@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.eval.history import histories_of, settle
 from earvoice.eval.quality import BLEU_TOKENIZERS
 from earvoice.eval.scored import Scored, Scores
+from earvoice.eval.units import default_unit
+from earvoice.eval.wer import NORMALISE, normalised
 
 Array = NDArray[np.float64]
+
+MOST_RECORDINGS = 500
+"""Percentiles of more recordings have no interval: their sums are as wide as there are of these."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ def sums_of(name: str, scored: Scored, scores: Scores) -> Sums | NoSums:
 def _sums(name: str, scored: Scored, scores: Scores) -> Sums | None:
     if name in ("bleu", "chrf", "ter"):
         return _of_texts(name, scored)
+    if name in ("wer", "cer"):
+        return _of_errors(name, scored, scores)
+    if name in ("erasure", "rtf"):
+        return _of_recordings(name, scored)
+    if name.startswith("first_output"):
+        return _of_firsts(name, scored)
     if name == "units":
         return _total([float(len(item.timed(None).delays_us)) for item in scored.items])
     if name == "empty_segments":
@@ -84,6 +96,79 @@ def mean_sums(values: Sequence[float | None]) -> Sums:
     """A mean over the items that have a value."""
     rows = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
     return Sums(np.array(rows, dtype=np.float64).reshape(-1, 2), _ratio)
+
+
+def _of_errors(name: str, scored: Scored, scores: Scores) -> Sums | None:
+    """Errors and units of the reference, of rates that are pooled over the items."""
+    rates = scores.per_item.get(name)
+    if rates is None or None in rates:
+        return None
+    how = scored.extras.get(NORMALISE, "none")
+    lines = [normalised(item.reference, how) for item in scored.items]
+    if name == "wer":
+        sizes = [len(line.split()) for line in lines]
+    elif default_unit(scored.language) == "char":
+        sizes = [len(line.replace(" ", "")) for line in lines]
+    else:
+        sizes = [len(line) for line in lines]
+    pairs = [((rate or 0.0) * size, size) for rate, size in zip(rates, sizes, strict=True)]
+    return Sums(np.array(pairs, dtype=np.float64).reshape(-1, 2), _ratio)
+
+
+def _of_recordings(name: str, scored: Scored) -> Sums | None:
+    """Units withdrawn and left, or computing and audio, at the first item of each recording."""
+    first = _first_items(scored)
+    rows = np.zeros((len(scored.items), 2))
+    for history in histories_of(scored):
+        if history.name not in first:
+            return None
+        if name == "erasure":
+            settled = settle(history, scored.hypotheses[0].unit)
+            rows[first[history.name]] += (settled.withdrawn, len(settled.units))
+        elif history.compute_us is not None and history.source_us:
+            rows[first[history.name]] += (history.compute_us, history.source_us)
+    return Sums(rows, _ratio)
+
+
+def _of_firsts(name: str, scored: Scored) -> Sums | None:
+    """A percentile of the recordings: how often each is in, at its first item."""
+    firsts: dict[str, float] = {}
+    for history in histories_of(scored):
+        first_us = settle(history, scored.hypotheses[0].unit).first_us
+        if first_us is not None:
+            earlier = firsts.get(history.name, np.inf)
+            firsts[history.name] = min(earlier, first_us / 1000)
+    places = _first_items(scored)
+    if len(firsts) > MOST_RECORDINGS or not firsts.keys() <= places.keys():
+        return None
+    order = sorted(firsts, key=lambda name: firsts[name])
+    rows = np.zeros((len(scored.items), len(order)))
+    rows[[places[name] for name in order], range(len(order))] = 1.0
+    ordered = np.array([firsts[name] for name in order])
+    percent = int(name.partition("_p")[2] or 50)
+    return Sums(rows, lambda sums: _percentile(ordered, sums, percent))
+
+
+def _percentile(ordered: Array, counts: Array, percent: int) -> Array:
+    """Of values that are in `counts` times each, with linear interpolation between neighbours."""
+    ends = counts.cumsum(axis=-1)
+    place = percent / 100.0 * (ends[..., -1:] - 1.0)
+    below = np.floor(place + 1e-9)
+    low = (ends <= below).sum(axis=-1)
+    high = (ends <= np.minimum(below + 1.0, ends[..., -1:] - 1.0)).sum(axis=-1)
+    rest = (place - below)[..., 0]
+    if not len(ordered):
+        return np.full(counts.shape[:-1], np.nan)
+    low, high = np.minimum(low, len(ordered) - 1), np.minimum(high, len(ordered) - 1)
+    return np.asarray(ordered[low] * (1.0 - rest) + ordered[high] * rest)
+
+
+def _first_items(scored: Scored) -> dict[str, int]:
+    """Every recording's first item."""
+    found: dict[str, int] = {}
+    for index, item in enumerate(scored.items):
+        found.setdefault(item.recording, index)
+    return found
 
 
 def _total(values: Sequence[float]) -> Sums:
