@@ -10,6 +10,7 @@ from typing import Any
 from earvoice.bench.quality import Quality, as_dict, measure, sentence_items, shuffled, talk_items
 from earvoice.data.manifest import load_talks
 from earvoice.errors import UsageError
+from earvoice.eval.plot import PlotPoint
 from earvoice.policies import PolicySpec, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.session import Interpreter, Request
@@ -78,31 +79,15 @@ def curve_as_json(model: str, spec: QualitySpec, found: Sequence[Quality]) -> di
     }
 
 
-def plot_curves(curves: dict[str, Sequence[Quality]], path: Path) -> None:
-    """BLEU over LAAL, one line per name, with the bootstrap interval at every point.
-
-    Raises: UsageError when matplotlib (extra `track`) is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        raise UsageError("plots need matplotlib: install the extra `track`") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for name, found in curves.items():
-        x = [quality.laal_ms / 1000 for quality in found]
-        y = [quality.bleu for quality in found]
-        below = [quality.bleu - quality.bleu_low for quality in found]
-        above = [quality.bleu_high - quality.bleu for quality in found]
-        axes.errorbar(x, y, yerr=[below, above], marker="o", capsize=3, label=name)
-        for quality, at, bleu in zip(found, x, y, strict=True):
-            label = quality.policy.split("k=")[1].split(",")[0]
-            axes.annotate(f"k={label}", (at, bleu), textcoords="offset points", xytext=(5, -12))
-    axes.set_xlabel("lag: LAAL in seconds, ideal clock")
-    axes.set_ylabel("BLEU")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+def points_of(found: Sequence[Quality]) -> list[PlotPoint]:
+    """Measurements as points of a plot."""
+    return [
+        PlotPoint(
+            f"k={quality.policy.split('k=')[1].split(',')[0]}",
+            quality.laal_ms / 1000,
+            quality.bleu,
+            quality.bleu_low,
+            quality.bleu_high,
+        )
+        for quality in found
+    ]

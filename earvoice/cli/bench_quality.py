@@ -61,8 +61,9 @@ def run_quality(args: argparse.Namespace) -> int:
         ks = tuple(int(k) for k in args.k.split(","))
     except ValueError:
         raise UsageError(f"--k is {args.k!r}, it must be numbers such as 1,2,3") from None
-    from earvoice.bench.curve import QualitySpec, curve_as_json, plot_curves, quality_curve
+    from earvoice.bench.curve import QualitySpec, curve_as_json, points_of, quality_curve
     from earvoice.bench.quality import Quality
+    from earvoice.eval.plot import plot_curves
     from earvoice.loading import load
     from earvoice.policies import parse_policy
     from earvoice.zoo import find, read_card
@@ -81,7 +82,8 @@ def run_quality(args: argparse.Namespace) -> int:
     interpreter = load(folder, rows=args.batch)
     found = quality_curve(interpreter, spec, card.src_langs[0], card.tgt_langs[0], say)
     if args.plot is not None:
-        plot_curves({card.name: found}, args.plot)
+        axes = ("lag: LAAL in seconds, ideal clock", "BLEU")
+        plot_curves({card.name: points_of(found)}, args.plot, *axes)
     if args.json:
         print(json.dumps(curve_as_json(card.name, spec, found), ensure_ascii=False))
     else:

@@ -59,6 +59,12 @@ def add_simulate(actions: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_simulation(parser)
+    parser.add_argument("--k", type=int, help="wait-k: segments to hear before the first word")
+
+
+def add_simulation(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a simulation, but for k."""
     parser.add_argument("--model", default="fasst-mini-en-de", metavar="NAME|DIR")
     parser.add_argument("--data", type=Path, required=True, help="corpus folder or cuts.jsonl")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN")
@@ -66,7 +72,6 @@ def add_simulate(actions: Any) -> None:
     parser.add_argument("--streams", type=int, default=1, help="recordings at a time (ideal)")
     parser.add_argument("--items", type=int, help="only the first so many recordings")
     parser.add_argument("--policy", metavar="KIND", help="wait-k, hold-n or offline")
-    parser.add_argument("--k", type=int, help="wait-k: segments to hear before the first word")
     parser.add_argument("--n", type=int, help="wait-k: words per segment; hold-n: words held")
     parser.add_argument(
         "--segment-size-ms",
@@ -97,8 +102,8 @@ class _System:
     settled: Settled = "commit"
 
 
-def run_simulate(args: argparse.Namespace) -> int:
-    """Simulates; returns 0, or 3 where recordings could not be read."""
+def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
+    """Simulates and prints the folder; returns 0, or 3 where recordings could not be read."""
     from earvoice.eval.runlog import LOG_FILE, RunLog
     from earvoice.eval.simulate import simulate
     from earvoice.train.lock import FolderLock
@@ -131,7 +136,8 @@ def run_simulate(args: argparse.Namespace) -> int:
                 streams=args.streams,
                 done=advance,
             )
-    print(args.out)
+    if not quiet:
+        print(args.out)
     return _told(failed, len(recordings))
 
 

@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if args.summary:
         from earvoice.train.summary import summarise, table
 
-        stages = [(stage.name, stage.objective) for stage in recipe.stages]
-        print(table(summarise(Path(recipe.out), stages)))
+        logged = [(stage.name, stage.objective) for stage in recipe.stages]
+        print(table(summarise(Path(recipe.out), logged)))
         return 0
     if args.threads < 1:
         raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
