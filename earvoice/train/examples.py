@@ -39,6 +39,8 @@ class Examples:
             raise ConfigError(
                 f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"
             )
+        if mixture.source == "audio":
+            _check_word_times(talks, language)
         self.mixture, self.collator, self.talks = mixture, collator, talks
         self.language, self.segment_s, self.hold = language, segment_s, hold
         self.seed, self.stage = seed, stage
@@ -88,6 +90,23 @@ class Examples:
         if self._weights is None or talks is not self.talks:
             return rng.choice(talks)
         return rng.choices(talks, cum_weights=self._weights)[0]
+
+
+def _check_word_times(talks: Sequence[Talk], language: str) -> None:
+    """Windows are cut by when words are spoken, and by which of them a target word waits for.
+
+    Raises: ConfigError naming the first sentence that does not say.
+    """
+    for talk in talks:
+        for sentence in talk.sentences:
+            target = sentence.targets.get(language)
+            if target is None:
+                raise ConfigError(f"corpus: talk {talk.id!r} has no {language!r} side")
+            if not sentence.words or len(target.needs) != len(target.text.split()):
+                raise ConfigError(
+                    f"corpus: talk {talk.id!r}: the sentence at {sentence.start_s} s has no word "
+                    "times; this stage needs an aligned corpus, such as `earvoice corpus synth` makes"
+                )
 
 
 def _cumulative(talks: Sequence[Talk], engines: Mapping[str, float]) -> list[float] | None:

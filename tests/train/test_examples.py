@@ -163,3 +163,13 @@ def test_speeds_stay_in_their_range_and_labels_follow(talks):
     assert 1.1 < max(speeds) <= 1.2
     for window in windows:
         assert all(word.end_s <= 5 * 0.96 + 0.02 for word in window.words)
+
+
+def test_a_corpus_without_word_times_or_target_is_refused_by_name(talks):
+    silent = dataclasses.replace(talks[0].sentences[0], words=())
+    bare = dataclasses.replace(talks[0], sentences=(silent,))
+    with pytest.raises(ConfigError, match=f"{bare.id}.*no word times"):
+        examples([bare])
+    untranslated = dataclasses.replace(talks[0].sentences[0], targets={})
+    with pytest.raises(ConfigError, match="no 'de' side"):
+        examples([dataclasses.replace(talks[0], sentences=(untranslated,))])
