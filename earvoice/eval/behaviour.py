@@ -29,6 +29,8 @@ from earvoice.eval.units import Unit
 DEGENERATE_POINTS = 20
 """SWF and EFSW further apart than this say that the policy is degenerate (OmniSTEval 0.1.10)."""
 
+_NO_COMPUTING = "the log does not say what computing cost"
+
 
 def unit_of(scored: Scored) -> Unit:
     """What the output is counted in; all hypotheses agree."""
@@ -65,7 +67,9 @@ def _erasure(scored: Scored) -> Result:
 def _rtf(scored: Scored) -> Result:
     histories = [item for item in histories_of(scored) if item.source_us]
     if not any(item.compute_us for item in histories):
-        return Result(None, undefined="the log does not say what computing cost")
+        ideal = any(item.compute_us == 0 for item in histories)
+        why = "computing was not measured (ideal clock)" if ideal else _NO_COMPUTING
+        return Result(None, undefined=why)
     per_item: list[float | None] = [_factor(item) for item in histories]
     known = [item for item in histories if item.compute_us is not None]
     compute_us = sum(item.compute_us or 0 for item in known)
