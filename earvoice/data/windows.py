@@ -13,11 +13,12 @@ history without loss: just what a live session keeps when its window slides.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from earvoice.data.manifest import SpokenSentence, Talk, TimedPhone, TimedWord
 from earvoice.policies.schedule import OFFLINE_K, write_steps
+from earvoice.units import Seconds
 
 MARGIN_S = 0.03
 """A word counts as heard this long after its end: the front-end's receptive field."""
@@ -148,12 +149,10 @@ def _window(
     available: list[int] = []
     whole: list[bool] = []
     for sentence in sentences:
-        side = sentence.targets[language]
-        for word, needed in zip(side.text.split(), side.needs, strict=True):
-            source = sentence.words[needed]
+        for word, (heard_from_s, heard_to_s) in _sources(sentence, language):
             target.append(word)
-            available.append(int((source.end_s - start_s + MARGIN_S) // cut.segment_s) + 1)
-            whole.append(source.start_s >= start_s - 0.1)
+            available.append(int((heard_to_s - start_s + MARGIN_S) // cut.segment_s) + 1)
+            whole.append(heard_from_s >= start_s - 0.1)
     if offline:
         steps = [last_step] * len(target)
     else:
@@ -188,3 +187,21 @@ def _window(
         n=cut.n,
         missed=cut.missed,
     )
+
+
+def _sources(
+    sentence: SpokenSentence, language: str
+) -> Iterator[tuple[str, tuple[Seconds, Seconds]]]:
+    """Target words, each with start and end of what has to be heard for it.
+
+    Where a corpus does not say which words that is, it is the whole sentence.
+    """
+    side = sentence.targets[language]
+    words = side.text.split()
+    if len(side.needs) != len(words):
+        for word in words:
+            yield word, (sentence.start_s, sentence.end_s)
+        return
+    for word, needed in zip(words, side.needs, strict=True):
+        source = sentence.words[needed]
+        yield word, (source.start_s, source.end_s)

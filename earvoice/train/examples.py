@@ -40,7 +40,7 @@ class Examples:
                 f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"
             )
         if mixture.source == "audio":
-            _check_word_times(talks, language)
+            check_target(talks, language)
         self.mixture, self.collator, self.talks = mixture, collator, talks
         self.language, self.segment_s, self.hold = language, segment_s, hold
         self.seed, self.stage = seed, stage
@@ -92,21 +92,27 @@ class Examples:
         return rng.choices(talks, cum_weights=self._weights)[0]
 
 
-def _check_word_times(talks: Sequence[Talk], language: str) -> None:
-    """Windows are cut by when words are spoken, and by which of them a target word waits for.
+def check_target(talks: Sequence[Talk], language: str) -> None:
+    """Raises: ConfigError naming the first talk without a translation into `language`."""
+    for talk in talks:
+        if any(language not in sentence.targets for sentence in talk.sentences):
+            raise ConfigError(f"corpus: talk {talk.id!r} has no {language!r} side")
+
+
+def check_times(talks: Sequence[Talk], stage: str, objective: str) -> None:
+    """Some objectives learn from when words or phonemes are spoken.
 
     Raises: ConfigError naming the first sentence that does not say.
     """
     for talk in talks:
         for sentence in talk.sentences:
-            target = sentence.targets.get(language)
-            if target is None:
-                raise ConfigError(f"corpus: talk {talk.id!r} has no {language!r} side")
-            if not sentence.words or len(target.needs) != len(target.text.split()):
-                raise ConfigError(
-                    f"corpus: talk {talk.id!r}: the sentence at {sentence.start_s} s has no word "
-                    "times; this stage needs an aligned corpus, such as `earvoice corpus synth` makes"
-                )
+            if (sentence.phones if objective == "phones" else sentence.words) or not sentence.text:
+                continue
+            raise ConfigError(
+                f"stage {stage!r}: talk {talk.id!r}: the sentence at {sentence.start_s} s has no "
+                f"{'phoneme' if objective == 'phones' else 'word'} times, which {objective!r} "
+                "learns from; align the corpus, or leave the stage out"
+            )
 
 
 def _cumulative(talks: Sequence[Talk], engines: Mapping[str, float]) -> list[float] | None:

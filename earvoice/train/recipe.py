@@ -26,7 +26,7 @@ from earvoice.systems import build
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
-from earvoice.train.examples import Examples
+from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
 from earvoice.train.freeze import check_patterns, matches
 from earvoice.train.lock import FolderLock
@@ -36,6 +36,8 @@ from earvoice.train.validate import Validation
 from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
+NEED_TIMES = ("phones", "waco")
+"""Objectives that learn from when words or phonemes are spoken."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ def _examples(
         frame_samples=system.encoder.frontend.rate.stride,
         embedding_samples=system.rate.stride,
     )
+    if stage.objective in NEED_TIMES:
+        check_times(talks, stage.name, stage.objective)
     augment = None if stage.augment is None else Augment(stage.augment)
     collator = Collator(tokenizer, grid, phones, augment, stage.data.text_forms)
     return Examples(

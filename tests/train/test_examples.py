@@ -10,7 +10,7 @@ import torch
 from earvoice.data.augment import Augment, AugmentConfig
 from earvoice.data.collate import Collator, Grid
 from earvoice.errors import ConfigError
-from earvoice.train.examples import Examples
+from earvoice.train.examples import Examples, check_times
 from earvoice.train.stage import MixtureConfig
 from tests.talks import sentence, talk_of
 from tests.tiny import tokenizer
@@ -165,11 +165,40 @@ def test_speeds_stay_in_their_range_and_labels_follow(talks):
         assert all(word.end_s <= 5 * 0.96 + 0.02 for word in window.words)
 
 
-def test_a_corpus_without_word_times_or_target_is_refused_by_name(talks):
-    silent = dataclasses.replace(talks[0].sentences[0], words=())
-    bare = dataclasses.replace(talks[0], sentences=(silent,))
-    with pytest.raises(ConfigError, match=f"{bare.id}.*no word times"):
-        examples([bare])
+def test_a_corpus_without_the_target_language_is_refused_by_name(talks):
     untranslated = dataclasses.replace(talks[0].sentences[0], targets={})
-    with pytest.raises(ConfigError, match="no 'de' side"):
+    with pytest.raises(ConfigError, match=f"{talks[0].id}.*no 'de' side"):
         examples([dataclasses.replace(talks[0], sentences=(untranslated,))])
+
+
+@pytest.mark.parametrize(("objective", "has"), [("waco", "word"), ("phones", "phoneme")])
+def test_objectives_that_need_times_name_the_sentence_without(talks, objective, has):
+    bare = dataclasses.replace(talks[0].sentences[0], words=(), phones=())
+    talk = dataclasses.replace(talks[0], sentences=(bare,))
+    with pytest.raises(ConfigError, match=f"{talk.id}.*no {has} times"):
+        check_times([talk], "s", objective)
+
+
+def test_without_word_times_a_target_waits_for_its_sentence(talks):
+    """What a corpus of sentences with translations, and nothing else, allows to know."""
+    bare = [
+        dataclasses.replace(
+            talk,
+            sentences=tuple(
+                dataclasses.replace(
+                    sentence,
+                    words=(),
+                    targets={"de": dataclasses.replace(sentence.targets["de"], needs=())},
+                )
+                for sentence in talk.sentences
+            ),
+        )
+        for talk in talks
+    ]
+    mixture = {"ks": (1,), "utterance": 0.0, "fresh": 1.0, "slid": 0.0, "segments": (5, 5)}
+    aligned = examples(talks, **mixture).batch(0).targets
+    waiting = examples(bare, **mixture).batch(0).targets
+    assert sum(map(len, (target.words for target in waiting))) > 0
+    for early, late in zip(aligned, waiting, strict=True):
+        pairs = itertools.zip_longest(early.steps, late.steps, fillvalue=99)
+        assert all(before <= after for before, after in pairs)
