@@ -16,7 +16,7 @@ from earvoice.eval.scored import Scored
 
 ROW_US = 10_000_000
 PIXELS_PER_S = 90.0
-LETTER_PIXELS = 6.3
+LETTER_PIXELS = 7.1
 LINE_PIXELS = 16
 MOST_LINES = 9
 MARGIN = 210
