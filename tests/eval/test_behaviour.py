@@ -1,6 +1,7 @@
 """What was withdrawn, when the first word came, what computing cost: by hand, and by properties."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -182,6 +183,26 @@ def test_a_percentile_lies_between_its_neighbours(values, percent):
     assert min(values) / 1000 <= found <= max(values) / 1000
     assert percentile_ms(values, 0) == min(values) / 1000
     assert percentile_ms(values, 100) == max(values) / 1000
+
+
+ANSWERS = json.loads(
+    Path(__file__).with_name("simulstream_behaviour.json").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("index", range(len(ANSWERS)))
+def test_equal_to_simulstream(tmp_path, capsys, index):
+    """Figures that `tests/reference/simulstream_behaviour.py` wrote down."""
+    answer = ANSWERS[index]
+    path = log(tmp_path, *answer["log"])
+    references = tmp_path / "references.txt"
+    references.write_text("ja\nnein\n")
+    arguments = ["eval", "score", "--log", str(path), "--log-format", "simulstream", "--json"]
+    arguments += ["--tgt-lang", "de", "--unit", answer["unit"], "--metrics", "erasure,rtf"]
+    assert main([*arguments, "--references", str(references)]) == 0
+    found = json.loads(capsys.readouterr().out)["metrics"]
+    assert found == pytest.approx(answer["answers"], abs=1e-6)
+    assert found["erasure"] > 0
 
 
 def test_a_policy_that_writes_all_at_the_end_but_for_one_word_is_degenerate(tmp_path, capsys):
