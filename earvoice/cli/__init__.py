@@ -29,6 +29,7 @@ COMMANDS = MappingProxyType(
         "train": "train a model from a recipe",
         "eval": "simulate and score simultaneous translation",
         "bench": "measure speed and memory",
+        "reproduce": "run a paper's comparisons and judge its claims",
     }
 )
 

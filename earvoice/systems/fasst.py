@@ -42,6 +42,7 @@ from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
 from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
+from earvoice.nn.losses.ctc import embedding_ctc_loss
 from earvoice.nn.losses.waco import span_means, waco_loss
 from earvoice.nn.masks import PADDING, PROMPT, SPEECH, Entries, consistency
 from earvoice.nn.state import State
@@ -224,6 +225,7 @@ class Fasst(nn.Module):
         return {
             "phones": self.phones_objective,
             "waco": self.waco_objective,
+            "ctc": self.ctc_objective,
             "wait_k": self.wait_k_objective,
             "text_wait_k": self.text_wait_k_objective,
         }
@@ -249,6 +251,24 @@ class Fasst(nn.Module):
         norm_gap = (spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()).log().square()
         total = loss + 0.1 * norm_gap if not self.config.faithful else loss
         return self._with_phones(total, losses, frames, batch)
+
+    def ctc_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """What stage 1 is compared with (figure 8): CTC of the transcript, LM frozen."""
+        frames = self.encoder(batch.samples)
+        speech = self.adapter(frames)
+        items, mask = batch.word_spans[:, 0], batch.word_ids_mask.bool()
+        counts = torch.zeros(len(speech), dtype=torch.long).index_add(0, items, mask.sum(1))
+        with torch.no_grad():
+            table = self.lm.embed(torch.arange(self.config.llm.vocab_size))
+        loss = embedding_ctc_loss(
+            speech,
+            table,
+            batch.word_ids[mask],
+            counts,
+            blank=self._bound.eos_id,
+            temperature=self.config.waco_temperature,
+        )
+        return self._with_phones(loss, {"ctc": loss.detach()}, frames, batch)
 
     def wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Stage 2: cross entropy on the target under the wait-k mask (section 3.3)."""

@@ -1,0 +1,196 @@
+"""From what was measured to results.json and a table beside the paper's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from earvoice.bench.machine import describe as describe_machine
+from earvoice.reproduce.run import Reproduction
+from earvoice.reproduce.spec import PaperRow
+from earvoice.reproduce.verdicts import Mean, Observation, answer, claim_verdict, mean_of
+
+RESULTS, TABLE, PICTURE = "results.json", "report.md", "report.png"
+_SETS = {
+    "talks": "whole talks",
+    "sentences": "single sentences",
+    "spans": "spans of talks",
+    "starts": "starts of spans, before any window slides",
+    "compute": "milliseconds of CPU for the next segment, by age of the stream",
+}
+
+
+def results(reproduction: Reproduction, command: str) -> dict[str, Any]:
+    """Everything that was found so far, as results.json has it."""
+    spec = reproduction.spec
+    claims = {}
+    for name in reproduction.choice.claims:
+        claim, seen = spec.claims[name], reproduction.observations(name)
+        answers = [answer(statement, seen) for statement in claim.statements]
+        claims[name] = {
+            "title": claim.title,
+            "verdict": claim_verdict(answers),
+            "statements": [asdict(item) for item in answers],
+            "rows": means(seen),
+            "paper": claim.paper.model_dump(mode="json"),
+            "remarks": claim.remarks,
+            "seeds": sorted({item.seed for item in seen}),
+        }
+    return {
+        "reproduction": spec.name,
+        "paper": spec.paper,
+        "command": command,
+        "seeds": reproduction.choice.seeds,
+        "steps_scale": reproduction.choice.scale,
+        "missing": [task.name for task in reproduction.tasks() if task.result() is None],
+        "core_minutes": costs(reproduction),
+        **describe_machine(),
+        "claims": claims,
+    }
+
+
+def costs(reproduction: Reproduction) -> dict[str, list[float]]:
+    """CPU minutes of each task, one figure a seed, by group."""
+    found: dict[str, list[float]] = {}
+    for task in reproduction.tasks():
+        if task.result() is not None:
+            found.setdefault(task.folder.parent.name, []).append(round(task.cost_s() / 60, 2))
+    return found
+
+
+def means(seen: Sequence[Observation]) -> list[dict[str, Any]]:
+    """One row per arm, test set and point: the mean of each value over seeds."""
+    rows: dict[tuple[str, str, str], list[Observation]] = {}
+    for item in seen:
+        rows.setdefault((item.arm, item.on, item.point), []).append(item)
+    return [
+        {
+            "arm": arm,
+            "on": on,
+            "point": point,
+            **{
+                name: asdict(mean_of([item.values[name] for item in items if name in item.values]))
+                for name in items[0].values
+            },
+        }
+        for (arm, on, point), items in rows.items()
+    ]
+
+
+def write(found: Mapping[str, Any], out: Path) -> None:
+    """Writes OUT/results.json and OUT/report.md."""
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    (out / RESULTS).write_text(text + "\n", encoding="utf-8")
+    (out / TABLE).write_text(markdown(found), encoding="utf-8")
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = ["| claim | verdict |", "|---|---|"]
+    lines += [f"| {c['title']} | {c['verdict']} |" for c in found["claims"].values()]
+    for claim in found["claims"].values():
+        lines += ["", *_claim(claim)]
+    lines += ["", "**Cost and conditions**", ""]
+    lines += ["| what | core minutes, one figure a seed |", "|---|---|"]
+    lines += [
+        f"| {name} | {' '.join(f'{value:.1f}' for value in values)} |"
+        for name, values in found["core_minutes"].items()
+    ]
+    machine, versions = found["machine"], found["versions"]
+    lines += [
+        "",
+        f"{found['date'][:10]}; {machine['cpu']}, one core a process, {machine['cores']} here; "
+        f"seeds {', '.join(map(str, found['seeds']))}; steps x {found['steps_scale']:g}; "
+        f"earvoice {versions['earvoice']}, torch {versions['torch']}, "
+        f"python {versions['python']}.",
+        "",
+        "```",
+        found["command"],
+        "```",
+    ]
+    if found["missing"]:
+        lines += ["", f"Not finished: {', '.join(found['missing'])}."]
+    return "\n".join(lines) + "\n"
+
+
+def _claim(claim: Mapping[str, Any]) -> list[str]:
+    lines = [f"**{claim['title']}**: {claim['verdict']}.", ""]
+    lines += ["| statement | difference | by seed | verdict |", "|---|---|---|---|"]
+    for item in claim["statements"]:
+        difference = "-"
+        if item["difference"] is not None:
+            difference = _shown(Mean(**item["difference"]), sign=True)
+        by_seed = " ".join(f"{value:+.1f}" for value in item["by_seed"])
+        lines.append(f"| {item['says']} | {difference} | {by_seed} | {item['verdict']} |")
+    for on in dict.fromkeys(row["on"] for row in claim["rows"]):
+        lines += ["", *_table(claim, on)]
+    for remark in claim["remarks"]:
+        lines += ["", remark]
+    return lines
+
+
+def _table(claim: Mapping[str, Any], on: str) -> list[str]:
+    """Arms down, points across; the paper's numbers in the last column where it has any."""
+    rows = [row for row in claim["rows"] if row["on"] == on]
+    by_arm: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_arm.setdefault(row["arm"], []).append(row)
+    beside = on in ("talks", "spans", "compute") and bool(claim["paper"]["rows"])
+    paper = f" paper: {claim['paper']['source']} |" if beside else ""
+    points = [[row["point"] for row in found] for found in by_arm.values()]
+    across = max(map(len, points))
+    same = all(item == points[0] for item in points)
+    head = points[0] if same else [""] * across
+    lines = [
+        f"{_SETS[on].capitalize()}{_what(rows)}",
+        "",
+        f"| | {' | '.join(head)} |{paper}",
+        "|---|" + "---|" * (across + beside),
+    ]
+    for arm, cells in by_arm.items():
+        shown = [_cell(row, named=not same) for row in cells] + [""] * (across - len(cells))
+        theirs = claim["paper"]["rows"].get(arm)
+        last = f" {_theirs(PaperRow(**_tuples(theirs)), on)} |" if beside else ""
+        lines.append(f"| {arm} | {' | '.join(shown)} |{last}")
+    return lines
+
+
+def _what(rows: Sequence[Mapping[str, Any]]) -> str:
+    if "bleu" not in rows[0]:
+        return ":" if "cost_ms" in rows[0] else ": share of texts identical to `incremental`"
+    aware = ", / computation-aware lag (SimulEval's)" if "laal_ca_simuleval_ms" in rows[0] else ""
+    return f": BLEU @ LAAL in seconds{aware}:"
+
+
+def _cell(row: Mapping[str, Any], *, named: bool) -> str:
+    if "cost_ms" in row:
+        return _shown(Mean(**row["cost_ms"]))
+    if "bleu" not in row:
+        return f"{Mean(**row['same_text']).value:.0%}"
+    text = _shown(Mean(**row["bleu"]))
+    for name, before in (("laal_ms", " @ "), ("laal_ca_simuleval_ms", " / ")):
+        if name in row:
+            text += f"{before}{row[name]['value'] / 1000:.2f}"
+    return f"{row['point']}: {text}" if named else text
+
+
+def _theirs(row: PaperRow | None, on: str) -> str:
+    if row is None:
+        return "-"
+    if on == "compute":
+        return " ".join(f"{value:g}" for value in row.cost_ms) or "-"
+    bleu = " ".join(f"{value:g}" for value in row.bleu)
+    lag = " ".join(f"{value / 1000:.2f}" for value in row.lag_ms)
+    return f"{bleu} @ {lag}" if bleu else "-"
+
+
+def _tuples(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: tuple(values) for name, values in (row or {}).items()}
+
+
+def _shown(mean: Mean, *, sign: bool = False) -> str:
+    value = f"{mean.value:+.1f}" if sign else f"{mean.value:.1f}"
+    return value if mean.half is None else f"{value} ± {mean.half:.1f}"

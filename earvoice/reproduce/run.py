@@ -1,0 +1,222 @@
+"""Runs a reproduction: base, arms, live claims, each a task, then the report."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earvoice.data.manifest import MANIFEST_NAME
+from earvoice.errors import UsageError
+from earvoice.reproduce.live import run_policy, run_recompute
+from earvoice.reproduce.spec import ArmsClaim, PolicyClaim, RecomputeClaim, ReproduceConfig
+from earvoice.reproduce.tasks import Task
+from earvoice.reproduce.trained import (
+    Base,
+    arm_recipe,
+    base_recipe,
+    find_base,
+    run_arm,
+    train_base,
+)
+from earvoice.reproduce.verdicts import Observation
+from earvoice.train.stage import RecipeConfig
+
+Say = Callable[[str], None]
+WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to run, on what, where to.
+
+    corpus: what arms are trained on; None where no claim needs one. base: finished runs to start
+    from; none: train one.
+    """
+
+    claims: tuple[str, ...]
+    seeds: tuple[int, ...]
+    test: Path
+    out: Path
+    corpus: Path | None = None
+    base: tuple[Path, ...] = ()
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A reproduction that was chosen: its tasks, by what they are for."""
+
+    spec: ReproduceConfig
+    choice: Choice
+    base: Task | None
+    arms: Mapping[tuple[str, int], Task]
+    live: Mapping[tuple[str, int], Task]
+
+    def tasks(self) -> Iterator[Task]:
+        """All of them; a seed of everything before the next seed."""
+        if self.base is not None:
+            yield self.base
+        for seed in self.choice.seeds:
+            for group in (self.arms, self.live):
+                yield from (task for (_, of), task in group.items() if of == seed)
+
+    def observations(self, claim: str) -> list[Observation]:
+        """All that was measured for a claim so far."""
+        config = self.spec.claims[claim]
+        found = []
+        if isinstance(config, ArmsClaim):
+            for arm in config.arms:
+                for seed in self.choice.seeds:
+                    found += _observed(self.arms[arm, seed], seed, arm)
+            return found
+        for seed in self.choice.seeds:
+            found += _observed(self.live[claim, seed], seed, None)
+        return found
+
+
+def prepare(spec: ReproduceConfig, spec_file: Path, choice: Choice) -> Reproduction:
+    """The tasks of a choice; nothing is run.
+
+    Raises: UsageError for a claim that is none, and for a base without the stages needed.
+    """
+    for name in choice.claims:
+        if name not in spec.claims:
+            raise UsageError(f"--claims: {name!r} is none of {', '.join(spec.claims)}")
+    arms = spec.arms_of(choice.claims)
+    if arms and choice.corpus is None:
+        raise UsageError("--corpus is missing: it is what the arms are trained on")
+    corpus = choice.corpus or choice.test
+    recipe = base_recipe(spec, spec_file, corpus, choice.out / "base" / "run")
+    base_task = None
+    runs = choice.base
+    if arms and not choice.base:
+        base_task = _base_task(spec, recipe, choice, _hash(corpus))
+        runs = (Path(recipe.out),)
+    elif arms:
+        find_base(spec, recipe, runs)
+    data = {"test": _hash(choice.test), "corpus": _hash(corpus) if arms else ""}
+
+    def arm_task(arm: str, seed: int) -> Task:
+        plan = arm_recipe(spec, Base({}, Path(), recipe), arm, seed, choice.scale, out="")
+        key = {
+            **data,
+            "recipe": plan.model_copy(update={"corpus": ()}).model_dump(mode="json"),
+            "base": [run.name for run in choice.base],
+            "scale": choice.scale,
+            "how": spec.test.model_dump(mode="json"),
+        }
+
+        def work(folder: Path) -> Any:
+            base = find_base(spec, recipe, runs)
+            return run_arm(plan, base, choice.test, spec.test, folder)
+
+        return Task(choice.out / arm / f"seed-{seed}", key, work)
+
+    return Reproduction(
+        spec,
+        choice,
+        base_task,
+        {(arm, seed): arm_task(arm, seed) for seed in choice.seeds for arm in arms},
+        {
+            (name, seed): _live_task(spec, name, seed, choice, data["test"])
+            for seed in choice.seeds
+            for name in choice.claims
+            if not isinstance(spec.claims[name], ArmsClaim)
+        },
+    )
+
+
+def run(reproduction: Reproduction, say: Say) -> list[str]:
+    """Does all that is not done. Returns what other processes still hold.
+
+    `say` hears of each task as it begins and ends.
+    """
+    tasks = list(reproduction.tasks())
+    busy = []
+    for number, task in enumerate(tasks, 1):
+        if task.result() is not None:
+            continue
+        say(f"{number} of {len(tasks)}: {task.name}")
+        start_s = time.monotonic()
+        while not task.run():
+            if task is not reproduction.base:
+                busy.append(task.name)
+                say(f"{task.name} is being done by another process")
+                break
+            time.sleep(WAIT_S)
+        else:
+            say(f"{task.name} done in {time.monotonic() - start_s:.0f} s")
+    return busy
+
+
+def describe(reproduction: Reproduction) -> list[str]:
+    """One line per task: what it is and whether it is done."""
+    lines = []
+    spec, scale = reproduction.spec, reproduction.choice.scale
+    for (arm, _), task in reproduction.arms.items():
+        stages = [f"{n} {round(spec.stage(n).steps * scale)} steps" for n in spec.arms[arm].stages]
+        lines.append(f"{task.name}: {', '.join(stages)}{_state(task)}")
+    lines += [f"{task.name}: measured live{_state(task)}" for task in reproduction.live.values()]
+    if reproduction.base is not None:
+        task = reproduction.base
+        lines.insert(0, f"{task.name}: {', '.join(spec.base.stages)}{_state(task)}")
+    return lines
+
+
+def _state(task: Task) -> str:
+    return " (done)" if task.result() is not None else ""
+
+
+def _base_task(spec: ReproduceConfig, recipe: RecipeConfig, choice: Choice, data: str) -> Task:
+    def work(folder: Path) -> Mapping[str, Any]:
+        train_base(spec, recipe, choice.scale, quiet=True)
+        return {"rows": []}
+
+    key = {
+        "recipe": recipe.model_copy(update={"out": "", "corpus": ()}).model_dump(mode="json"),
+        "stages": spec.base.stages,
+        "scale": choice.scale,
+        "corpus": data,
+    }
+    return Task(choice.out / "base" / "shared", key, work)
+
+
+def _live_task(spec: ReproduceConfig, name: str, seed: int, choice: Choice, test: str) -> Task:
+    claim = spec.claims[name]
+
+    def work(folder: Path) -> Mapping[str, Any]:
+        if isinstance(claim, RecomputeClaim):
+            return run_recompute(claim, seed, choice.test, folder)
+        if isinstance(claim, PolicyClaim):
+            return run_policy(claim, seed, choice.test, folder)
+        raise TypeError(f"{name} is not measured live")
+
+    how = claim.model_dump(mode="json", exclude={"paper", "statements", "title", "remarks"})
+    key = {"how": how, "test": test, "seed": seed}
+    return Task(choice.out / name / f"seed-{seed}", key, work)
+
+
+def _observed(task: Task, seed: int, arm: str | None) -> list[Observation]:
+    result = task.result()
+    rows: Sequence[Mapping[str, Any]] = [] if result is None else result["rows"]
+    return [
+        Observation(
+            arm or row["arm"],
+            seed,
+            row["on"],
+            row["point"],
+            {name: value for name, value in row.items() if isinstance(value, int | float)},
+        )
+        for row in rows
+    ]
+
+
+def _hash(corpus: Path) -> str:
+    manifest = corpus / MANIFEST_NAME if corpus.is_dir() else corpus
+    if not manifest.is_file():
+        raise UsageError(f"there is no corpus manifest at {manifest}")
+    return hashlib.sha256(manifest.read_bytes()).hexdigest()[:16]
