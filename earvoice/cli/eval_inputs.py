@@ -15,13 +15,16 @@ from earvoice.eval.comet import COMET_BATCH, COMET_MODELS, MODELS
 from earvoice.eval.finalization import SPOKEN
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import Hypothesis
+from earvoice.eval.lags import SEGMENTER
 from earvoice.eval.lines import read_lines
+from earvoice.eval.longform import Segmenter, soft_segmenter
 from earvoice.eval.references import read_segments
 from earvoice.eval.runlog import LOG_FILE
 from earvoice.eval.runs import READERS
 from earvoice.eval.scored import Scored, items_of_segments, items_of_sentences
 from earvoice.eval.speakers.metrics import EXTRA as SPEAKERS_EXTRA
 from earvoice.eval.terms import GLOSSARY, read_glossary
+from earvoice.eval.tokens import TOKENIZERS, moses_segmenter
 from earvoice.eval.units import Unit, default_unit
 from earvoice.eval.wer import NORMALISATIONS, NORMALISE
 
@@ -45,6 +48,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sources", type=Path, metavar="F", help="what was said, one line per reference"
+    )
+    parser.add_argument(
+        "--segmenter-tokenizer",
+        choices=TOKENIZERS,
+        default="none",
+        help="moses: SoftSegmenter aligns Moses tokens of words, as OmniSTEval --lang does; needs "
+        "sacremoses (default: none, as OmniSTEval without --lang)",
     )
     parser.add_argument("--tgt-lang", required=True, help="language of the output, e.g. de")
     parser.add_argument("--src-lang", help="language of the speech, e.g. en")
@@ -117,7 +127,11 @@ def _scored(
         if references is None:
             raise UsageError("--segments needs --references, one line per segment")
         cut = read_segments(segments, references, sources)
-        items = items_of_segments(hypotheses, cut)
+        segmenter: Segmenter = soft_segmenter
+        if args.segmenter_tokenizer == "moses":
+            segmenter = moses_segmenter(args.tgt_lang)
+            extras[SEGMENTER] = "soft+moses"
+        items = items_of_segments(hypotheses, cut, segmenter)
         return Scored(items, "long", args.tgt_lang, hypotheses, cut, args.src_lang, extras)
     lines, spoken = (
         None if path is None else [line.strip() for line in read_lines(path)]

@@ -10,9 +10,12 @@ from earvoice.eval.hypotheses import DataError, Hypothesis, by_name
 from earvoice.eval.latency import Timed
 from earvoice.eval.references import Segment
 from earvoice.eval.soft_segmenter import assign, pieces_of
-from earvoice.eval.units import Unit, joined, reference_units
+from earvoice.eval.units import Unit, joined, reference_units, units_of
 
-Segmenter = Callable[[Sequence[str], Sequence[int], Sequence[str], Unit], list[int | None]]
+Segmenter = Callable[[Sequence[Sequence[str]], Sequence[str], Unit], list[int | None]]
+"""From the units of each segment and those written, in order, to the segment of each written unit.
+
+The answer counts the segments from 0; None: the unit belongs to none."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ def reference_text(segment: Segment, unit: Unit) -> str:
 
 
 def soft_segmenter(
-    reference: Sequence[str], segments: Sequence[int], hypothesis: Sequence[str], unit: Unit
+    references: Sequence[Sequence[str]], hypothesis: Sequence[str], unit: Unit
 ) -> list[int | None]:
     """SoftSegmenter on whole words, without a tokenizer."""
-    return assign(pieces_of(reference), segments, pieces_of(hypothesis), unit == "char")
+    reference = [word for segment in references for word in segment]
+    numbers = [number for number, segment in enumerate(references) for _ in segment]
+    return assign(pieces_of(reference), numbers, pieces_of(hypothesis), unit == "char")
 
 
 def cut_at_segments(
@@ -84,19 +89,13 @@ def _owners(
     hypothesis: Hypothesis, segments: Sequence[Segment], segmenter: Segmenter
 ) -> dict[int, list[int]]:
     """Segment number -> indices of the units that belong to it."""
-    reference: list[str] = []
-    numbers: list[int] = []
-    for number, segment in enumerate(segments):
-        if segment.recording != hypothesis.name:
-            continue
-        line = reference_text(segment, hypothesis.unit).lower()
-        parts = line.split() if hypothesis.unit == "word" else list(line.strip())
-        reference += parts
-        numbers += [number] * len(parts)
+    unit = hypothesis.unit
+    numbers = [i for i, item in enumerate(segments) if item.recording == hypothesis.name]
+    references = [units_of(segments[number].reference, unit) for number in numbers]
     found: dict[int, list[int]] = defaultdict(list)
-    for index, owner in enumerate(segmenter(reference, numbers, hypothesis.units, hypothesis.unit)):
+    for index, owner in enumerate(segmenter(references, hypothesis.units, unit)):
         if owner is not None:
-            found[owner].append(index)
+            found[numbers[owner]].append(index)
     return found
 
 

@@ -23,6 +23,7 @@ from earvoice.eval.scored import (
     items_of_sentences,
 )
 from earvoice.eval.speakers.metrics import SPEAKERS
+from earvoice.eval.stream_laal import STREAM_LAAL
 from earvoice.eval.terms import TERMS
 from earvoice.eval.wer import ERROR_RATES
 
@@ -34,6 +35,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         **TERMS,
         **SPEAKERS,
         **LATENCY,
+        **STREAM_LAAL,
         **BEHAVIOUR,
         **FINALIZATION,
     }

@@ -17,7 +17,13 @@ from typing import Any, Literal
 
 from earvoice.eval.hypotheses import DataError, Hypothesis
 from earvoice.eval.latency import Timed
-from earvoice.eval.longform import Cut, cut_at_segments, reference_text
+from earvoice.eval.longform import (
+    Cut,
+    Segmenter,
+    cut_at_segments,
+    reference_text,
+    soft_segmenter,
+)
 from earvoice.eval.references import Segment
 from earvoice.eval.units import reference_units
 
@@ -147,9 +153,13 @@ def _sentence(hypothesis: Hypothesis, reference: str | None, source: str | None)
     return Item(hypothesis.text, reference, timed, clocks, hypothesis.name, source)
 
 
-def items_of_segments(hypotheses: Sequence[Hypothesis], segments: Sequence[Segment]) -> list[Item]:
-    """The segments of long recordings, cut by SoftSegmenter."""
-    return [item_of_cut(cut) for cut in cut_at_segments(hypotheses, segments)]
+def items_of_segments(
+    hypotheses: Sequence[Hypothesis],
+    segments: Sequence[Segment],
+    segmenter: Segmenter = soft_segmenter,
+) -> list[Item]:
+    """The segments of long recordings, cut by SoftSegmenter or another segmenter."""
+    return [item_of_cut(cut) for cut in cut_at_segments(hypotheses, segments, segmenter)]
 
 
 def item_of_cut(cut: Cut) -> Item:

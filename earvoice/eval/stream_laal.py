@@ -1,0 +1,35 @@
+"""StreamLAAL: LAAL of a long recording's segments, the output cut by minimum word error rate.
+
+Papi et al. 2024, "StreamAtt" (2024.acl-long.202), as simulstream 1.0.0 computes it with mweralign:
+the mean over the segments that received a unit. Times from a segment's start may be negative, for
+words written before it began; they stay so (the first published program raised them to 0).
+
+A segment that received nothing has no lag and is left out, so a system that drops hard sentences
+looks faster: read the number of items in the signature, or `empty_segments`, beside it.
+Spaces count neither as units written nor in the reference; simulstream counts them where
+characters count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from earvoice.eval.lags import by_clocks, lags_of_items
+from earvoice.eval.latency import length_adaptive_average_lagging
+from earvoice.eval.longform import cut_at_segments
+from earvoice.eval.mwer import mwer_segmenter
+from earvoice.eval.scored import Metric, Result, Scored, item_of_cut
+
+
+def _stream_laal(scored: Scored, clock: str | None) -> Result:
+    cuts = cut_at_segments(scored.hypotheses, scored.segments, mwer_segmenter)
+    items = [item_of_cut(cut) for cut in cuts]
+    return lags_of_items(items, length_adaptive_average_lagging, clock, note="segmenter:mwer|")
+
+
+STREAM_LAAL: Mapping[str, Metric] = MappingProxyType(
+    by_clocks(
+        "stream_laal", _stream_laal, "LAAL, cut by minimum word error rate", ("long",), ("long",)
+    )
+)
