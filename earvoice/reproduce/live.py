@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from earvoice.bench.model import pinned
 from earvoice.errors import UsageError
 from earvoice.loading import load
+from earvoice.models.files import MANIFEST
 from earvoice.policies import WaitK, parse_policy
 from earvoice.reproduce.recomputed import Rereads, without_memory
 from earvoice.reproduce.spec import MEMORY_ARMS, PolicyClaim, RecomputeClaim
@@ -22,6 +24,7 @@ from earvoice.reproduce.streams import (
 )
 from earvoice.sessions.append import AppendInterpreter
 from earvoice.units import SAMPLE_RATE
+from earvoice.zoo import find
 
 FORGETS: Mapping[str, tuple[bool, Rereads]] = dict(
     zip(
@@ -33,17 +36,22 @@ FORGETS: Mapping[str, tuple[bool, Rereads]] = dict(
 """What each arm forgets: speech, text."""
 
 
-def loaded(model: str, rows: int = 1) -> AppendInterpreter:
-    """A trained model. Raises: UsageError for a system that does not append."""
-    interpreter = load(model, rows=rows)
+def loaded(model: str) -> tuple[AppendInterpreter, str]:
+    """A trained model, and its name with a hash of its files.
+
+    Raises: UsageError for a system that does not append.
+    """
+    folder = find(model)
+    interpreter = load(folder)
     if not isinstance(interpreter, AppendInterpreter):
         raise UsageError(f"{model} is not a model whose speech is appended")
-    return interpreter
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    return interpreter, f"{folder.name} ({digest[:12]})"
 
 
 def run_recompute(claim: RecomputeClaim, seed: int, test: Path, folder: Path) -> dict[str, Any]:
     """Every arm at every k on the same spans; identity of text; computing by age."""
-    live = loaded(claim.model)
+    live, model = loaded(claim.model)
     spans = drawn_spans(test, claim.spans, seed)
     segment_s = live.segment_samples / SAMPLE_RATE
     starts = sentences_of(spans, (live.settings.window - max(claim.ks)) * segment_s)
@@ -74,12 +82,12 @@ def run_recompute(claim: RecomputeClaim, seed: int, test: Path, folder: Path) ->
             {"arm": arm, "on": "compute", "point": f"{age_s:g} s", "cost_ms": cost}
             for age_s, cost in zip(claim.ages_s, costs, strict=True)
         ]
-    return {"rows": rows}
+    return {"rows": rows, "model": model}
 
 
 def run_policy(claim: PolicyClaim, seed: int, test: Path, folder: Path) -> dict[str, Any]:
     """Every policy on the same spans."""
-    live = loaded(claim.model)
+    live, model = loaded(claim.model)
     own = WaitK(n=_own_n(live))
     spans = drawn_spans(test, claim.spans, seed)
     rows = []
@@ -91,7 +99,7 @@ def run_policy(claim: PolicyClaim, seed: int, test: Path, folder: Path) -> dict[
             scores = scored(place, spans, live.settings.tgt_lang)
             label = point.partition(":")[2]
             rows.append({"arm": arm, "on": "spans", "point": label, **scores})
-    return {"rows": rows}
+    return {"rows": rows, "model": model}
 
 
 def _ageing(live: AppendInterpreter, claim: RecomputeClaim, arm: str) -> AppendInterpreter:

@@ -37,6 +37,7 @@ def results(reproduction: Reproduction, command: str) -> dict[str, Any]:
             "rows": means(seen),
             "paper": claim.paper.model_dump(mode="json"),
             "remarks": claim.remarks,
+            "models": reproduction.models(name),
             "seeds": sorted({item.seed for item in seen}),
         }
     return {
@@ -127,6 +128,8 @@ def _claim(claim: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {item['says']} | {difference} | {by_seed} | {item['verdict']} |")
     for on in dict.fromkeys(row["on"] for row in claim["rows"]):
         lines += ["", *_table(claim, on)]
+    if claim["models"]:
+        lines += ["", f"Model: {', '.join(claim['models'])}."]
     for remark in claim["remarks"]:
         lines += ["", remark]
     return lines

@@ -20,6 +20,7 @@ from earvoice.reproduce.trained import (
     base_recipe,
     find_base,
     run_arm,
+    scaled,
     train_base,
 )
 from earvoice.reproduce.verdicts import Observation
@@ -63,6 +64,12 @@ class Reproduction:
         for seed in self.choice.seeds:
             for group in (self.arms, self.live):
                 yield from (task for (_, of), task in group.items() if of == seed)
+
+    def models(self, claim: str) -> list[str]:
+        """The finished models that a claim was measured with; more than one is a mixture."""
+        found = (self.live.get((claim, seed)) for seed in self.choice.seeds)
+        results = (task.result() for task in found if task is not None)
+        return sorted({str(result["model"]) for result in results if result is not None})
 
     def observations(self, claim: str) -> list[Observation]:
         """All that was measured for a claim so far."""
@@ -158,7 +165,8 @@ def describe(reproduction: Reproduction) -> list[str]:
     lines = []
     spec, scale = reproduction.spec, reproduction.choice.scale
     for (arm, _), task in reproduction.arms.items():
-        stages = [f"{n} {round(spec.stage(n).steps * scale)} steps" for n in spec.arms[arm].stages]
+        plan = [scaled(spec.stage(name), scale) for name in spec.arms[arm].stages]
+        stages = [f"{stage.name} {stage.steps} steps" for stage in plan]
         lines.append(f"{task.name}: {', '.join(stages)}{_state(task)}")
     lines += [f"{task.name}: measured live{_state(task)}" for task in reproduction.live.values()]
     if reproduction.base is not None:
