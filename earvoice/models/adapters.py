@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -84,3 +85,21 @@ class ConvShrink(nn.Module):
     def flush(self, state: ChainState, rows: Sequence[int] | None = None) -> Tensor:
         """Nothing: [B, 0, out_dim]."""
         return self.linear(self.convs.flush(state, rows))
+
+
+class Mlp(nn.Module):
+    """LLaST's adapter: linear layers with GELU between them (2407.15415, figure 1).
+
+    No norm, no dropout, no change of rate. Shapes: [..., in_dim] -> [..., out_dim].
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, layers: int = 3) -> None:
+        super().__init__()
+        widths = [in_dim] + [out_dim] * layers
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in_dim] -> [..., out_dim]."""
+        for number, layer in enumerate(self.layers):
+            x = layer(F.gelu(x) if number else x)
+        return x

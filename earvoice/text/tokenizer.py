@@ -48,7 +48,8 @@ SPECIALS = SpecialTokens()
 class Tokenizer:
     """An immutable vocabulary: `encode`, `decode` and what each id is.
 
-    Attributes: `pad_id`, `unk_id`, `bos_id`, `eos_id`, `sp_start_id`, `sp_end_id`, `vocab_size`.
+    Attributes: `pad_id`, `unk_id`, `bos_id`, `eos_id`, `vocab_size`; `sp_start_id` and `sp_end_id`
+    where the vocabulary has them.
     Errors: `CheckpointError` if the definition is not one this class can hold.
     """
 
@@ -75,12 +76,21 @@ class Tokenizer:
             piece.startswith(BOUNDARY) and token_id not in specials
             for token_id, piece in enumerate(self._pieces)
         ]
-        self.pad_id = self.special_id(SPECIALS.pad)
         self.unk_id = self.special_id(SPECIALS.unk)
         self.bos_id = self.special_id(SPECIALS.bos)
         self.eos_id = self.special_id(SPECIALS.eos)
-        self.sp_start_id = self.special_id(SPECIALS.sp_start)
-        self.sp_end_id = self.special_id(SPECIALS.sp_end)
+        # Llama's vocabulary has no padding; its models pad with the first token.
+        self.pad_id = self._special_ids.get(SPECIALS.pad, self.unk_id)
+
+    @property
+    def sp_start_id(self) -> int:
+        """The token before speech. Errors: `CheckpointError` in a vocabulary without it."""
+        return self.special_id(SPECIALS.sp_start)
+
+    @property
+    def sp_end_id(self) -> int:
+        """The token after speech. Errors: `CheckpointError` in a vocabulary without it."""
+        return self.special_id(SPECIALS.sp_end)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:

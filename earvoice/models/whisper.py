@@ -1,0 +1,179 @@
+"""Whisper's encoder (2212.04356), without its decoder: log-mel in, one frame per 20 ms out.
+
+      samples -> padded to 30 s -> log-mel 10 ms -> conv, conv / 2 -> + sinusoids -> layers -> norm
+                                                                              cut to the real length
+
+The features are openai-whisper's: periodic Hann window, Slaney mel filters, log10, everything more
+than 8 below the loudest value of the padded window raised to there, (x + 4) / 4. Equal to
+transformers' `WhisperEncoder`; `models/convert/whisper.py` loads its checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from earvoice.config import Config, Count, check_divides
+from earvoice.nn.attention import attend
+from earvoice.units import SAMPLE_RATE
+
+WINDOW_SAMPLES = 400
+HOP_SAMPLES = 160
+SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
+"""The second convolution halves the rate: 20 ms."""
+_FLOOR = 1e-10
+_RANGE = 8.0
+
+
+class WhisperConfig(Config):
+    """Sizes of an encoder; the defaults are large-v2's."""
+
+    mels: Count = 80
+    dim: Count = 1280
+    layers: Count = 32
+    heads: Count = 20
+    ffn_dim: Count = 5120
+    frames: Count = 1500
+    """Frames of the window the input is padded to: 1500 are 30 s. Longer audio is cut."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> WhisperConfig:
+        check_divides(("heads", self.heads), ("dim", self.dim))
+        if self.dim % 2 or self.dim < 4:
+            raise ValueError(f"dim is {self.dim}, it must be even and at least 4, for sinusoids")
+        return self
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of the padded window."""
+        return self.frames * SAMPLES_PER_FRAME
+
+
+class WhisperMel(nn.Module):
+    """Whisper's log-mel features. Shapes: [B, W] at 16 kHz -> [B, mels, W // 160].
+
+    The loudest value is that of each whole item, silence in the padding included.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, mels: int) -> None:
+        super().__init__()
+        with torch.device("cpu"):  # constants, also where the weights are built on "meta"
+            window, filters = torch.hann_window(WINDOW_SAMPLES), slaney_filters(mels)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """[B, W] -> [B, mels, W // 160]."""
+        with torch.autocast(samples.device.type, enabled=False):
+            spectrum = torch.stft(
+                samples.float(),
+                WINDOW_SAMPLES,
+                HOP_SAMPLES,
+                window=self.window,
+                return_complex=True,
+            )
+            power = spectrum[..., :-1].abs().square()
+            energies = (self.filters.T @ power).clamp(min=_FLOOR).log10()
+            loudest = energies.amax((1, 2), keepdim=True)
+            return (energies.maximum(loudest - _RANGE) + 4.0) / 4.0
+
+
+class WhisperLayer(nn.Module):
+    """One pre-norm layer. The key projection has no bias. Shapes: [B, T, D] -> [B, T, D]."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attn_norm = nn.LayerNorm(config.dim)
+        self.q = nn.Linear(config.dim, config.dim)
+        self.k = nn.Linear(config.dim, config.dim, bias=False)
+        self.v = nn.Linear(config.dim, config.dim)
+        self.out = nn.Linear(config.dim, config.dim)
+        self.ffn_norm = nn.LayerNorm(config.dim)
+        self.ffn_in = nn.Linear(config.dim, config.ffn_dim)
+        self.ffn_out = nn.Linear(config.ffn_dim, config.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        y = self.attn_norm(x)
+        q, k, v = (
+            part(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in (self.q, self.k, self.v)
+        )
+        x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.ffn_out(F.gelu(self.ffn_in(self.ffn_norm(x))))
+
+
+class Whisper(nn.Module):
+    """The encoder. Shapes: [B, W] samples at 16 kHz -> [B, T, dim], T of the longest item."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = WhisperMel(config.mels)
+        self.conv_in = nn.Conv1d(config.mels, config.dim, 3, padding=1)
+        self.conv_out = nn.Conv1d(config.dim, config.dim, 3, stride=2, padding=1)
+        self.positions = nn.Parameter(sinusoids(config.frames, config.dim))
+        self.layers = nn.ModuleList(WhisperLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.dim)
+
+    def frames_of(self, samples: int) -> int:
+        """Frames that stand for so many samples: whole 20 ms, at most the window's.
+
+        The reference's arithmetic, whose rounding loses a frame here and there.
+        """
+        return min(int(samples / 480_000 * 3000) // 2, self.config.frames)
+
+    def forward(self, samples: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """Samples to frames, cut to the longest item's real length.
+
+        Args: samples [B, W], zeros behind each item's end; counts: samples of each item, None
+            when all are W long.
+        Returns: [B, T, dim]; frames behind an item's own `frames_of(count)` say nothing.
+        """
+        longest = max(counts, default=0) if counts is not None else samples.shape[1]
+        window = self.config.window_samples
+        padded = F.pad(samples[:, :window], (0, max(0, window - samples.shape[1])))
+        return self.encode(self.features(padded))[:, : self.frames_of(longest)]
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """Features of a whole window [B, mels, 2 frames] to [B, frames, dim]."""
+        x = F.gelu(self.conv_in(mel.to(self.conv_in.weight.dtype)))
+        x = F.gelu(self.conv_out(x)).transpose(1, 2)
+        x = x + self.positions.to(x.dtype)
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+
+def sinusoids(frames: int, dim: int) -> Tensor:
+    """Whisper's positions: sines, then cosines, of wavelengths up to 10000. [frames, dim]."""
+    step = math.log(10000.0) / (dim // 2 - 1)
+    scales = torch.exp(-step * torch.arange(dim // 2))
+    angle = torch.arange(frames)[:, None] * scales
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def slaney_filters(mels: int) -> Tensor:
+    """Triangles on Slaney's mel scale, 0 to 8 kHz, of unit area. [201, mels].
+
+    The scale is linear below 1 kHz (3 mels in 200 Hz) and logarithmic above (27 mels in a factor
+    of 6.4).
+    """
+    top = 15.0 + math.log(SAMPLE_RATE / 2 / 1000.0) * 27.0 / math.log(6.4)
+    points = torch.linspace(0, top, mels + 2, dtype=torch.float64)
+    above = 1000.0 * torch.exp((points - 15.0) * math.log(6.4) / 27.0)
+    centres_hz = torch.where(points < 15.0, points * 200.0 / 3.0, above)
+    bins = WINDOW_SAMPLES // 2 + 1
+    bins_hz = torch.linspace(0, SAMPLE_RATE / 2, bins, dtype=torch.float64)[:, None]
+    low, centre, high = centres_hz[:-2], centres_hz[1:-1], centres_hz[2:]
+    rising, falling = (bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)
+    return (torch.minimum(rising, falling).clamp(min=0) * 2.0 / (high - low)).float()
