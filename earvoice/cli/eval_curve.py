@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from earvoice.eval.compare import Estimate
     from earvoice.eval.plot import PlotPoint
 
-METRICS = ("bleu", "chrf", "long_yaal", "long_laal")
-_AWARE = ("long_yaal_ca_queue",)
+QUALITY = ("bleu", "chrf")
+LATENCY = {"long": ("long_yaal", "long_laal", "stream_laal"), "short": ("laal", "yaal")}
+"""The first is the plot's; of it the computation-aware form too where computing was measured."""
+
+_NAMES = {"long_yaal": "LongYAAL", "laal": "LAAL"}
 _TEXT = """\
 Simulates a model once for every k and scores the runs: quality over latency.
 
@@ -81,8 +84,10 @@ def _estimates(folders: Sequence[Path], args: argparse.Namespace) -> list[Estima
     from earvoice.zoo import find_model
 
     language = args.tgt_lang or find_model(args.model).tgt_langs[0]
-    metrics = METRICS + (_AWARE if args.clock == "wall" else ())
     runs = aligned(open_runs(folders, Where(language)))
+    latency = LATENCY[runs[0].scored.form]
+    aware = (f"{latency[0]}_ca_queue",) if args.clock == "wall" else ()
+    metrics = (*QUALITY, *latency, *aware)
     return estimates([score_run(run, metrics) for run in runs])
 
 
@@ -121,7 +126,7 @@ def _head(name: str) -> str:
 
 
 def _is_latency(name: str) -> bool:
-    return name not in ("bleu", "chrf")
+    return name not in QUALITY
 
 
 def _cell(name: str, figure: Any) -> str:
@@ -142,17 +147,19 @@ def _plot(ks: Sequence[int], found: Sequence[Estimate], path: Path) -> None:
         return
     from earvoice.eval.plot import plot_curves
 
-    shown = _points(ks, found)
+    latency = LATENCY[found[0].run.scored.form][0]
+    shown = _points(ks, found, latency)
     if shown:
-        plot_curves({found[0].run.model: shown}, path, "LongYAAL in seconds, ideal clock", "BLEU")
+        label = f"{_NAMES[latency]} in seconds, ideal clock"
+        plot_curves({found[0].run.model: shown}, path, label, "BLEU")
 
 
-def _points(ks: Sequence[int], found: Sequence[Estimate]) -> list[PlotPoint]:
+def _points(ks: Sequence[int], found: Sequence[Estimate], latency: str) -> list[PlotPoint]:
     from earvoice.eval.plot import PlotPoint
 
     points = []
     for k, one in zip(ks, found, strict=True):
-        lag, bleu = one.figures["long_yaal"], one.figures["bleu"]
+        lag, bleu = one.figures[latency], one.figures["bleu"]
         if lag.value is None or bleu.value is None:
             continue
         low = bleu.value if bleu.low is None else bleu.low

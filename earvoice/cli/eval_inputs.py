@@ -21,7 +21,13 @@ from earvoice.eval.longform import Segmenter, soft_segmenter
 from earvoice.eval.references import read_segments
 from earvoice.eval.runlog import LOG_FILE
 from earvoice.eval.runs import READERS
-from earvoice.eval.scored import Scored, items_of_segments, items_of_sentences
+from earvoice.eval.scored import (
+    Scored,
+    is_of_sentences,
+    items_of_recordings,
+    items_of_segments,
+    items_of_sentences,
+)
 from earvoice.eval.speakers.metrics import EXTRA as SPEAKERS_EXTRA
 from earvoice.eval.terms import GLOSSARY, read_glossary
 from earvoice.eval.tokens import TOKENIZERS, moses_segmenter
@@ -127,6 +133,9 @@ def _scored(
         if references is None:
             raise UsageError("--segments needs --references, one line per segment")
         cut = read_segments(segments, references, sources)
+        if args.segments is None and is_of_sentences(cut):
+            whole = items_of_recordings(hypotheses, cut)
+            return Scored(whole, "short", args.tgt_lang, hypotheses, (), args.src_lang, extras)
         segmenter: Segmenter = soft_segmenter
         if args.segmenter_tokenizer == "moses":
             segmenter = moses_segmenter(args.tgt_lang)

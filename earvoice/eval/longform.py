@@ -57,12 +57,8 @@ def soft_segmenter(
     return assign(pieces_of(reference), numbers, pieces_of(hypothesis), unit == "char")
 
 
-def cut_at_segments(
-    hypotheses: Sequence[Hypothesis],
-    segments: Sequence[Segment],
-    segmenter: Segmenter = soft_segmenter,
-) -> list[Cut]:
-    """Every reference segment with its part of the output, in the order of the segments.
+def matched(hypotheses: Sequence[Hypothesis], segments: Sequence[Segment]) -> dict[str, Hypothesis]:
+    """Hypotheses by recording, each of which has segments.
 
     Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
     """
@@ -78,7 +74,20 @@ def cut_at_segments(
     if missing:
         first = next(segment for segment in segments if segment.recording == missing[0])
         raise DataError(f"{first.where}: recording {missing[0]!r} has no hypothesis")
-    owners = {name: _owners(said[name], segments, segmenter) for name in wanted}
+    return said
+
+
+def cut_at_segments(
+    hypotheses: Sequence[Hypothesis],
+    segments: Sequence[Segment],
+    segmenter: Segmenter = soft_segmenter,
+) -> list[Cut]:
+    """Every reference segment with its part of the output, in the order of the segments.
+
+    Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
+    """
+    said = matched(hypotheses, segments)
+    owners = {name: _owners(said[name], segments, segmenter) for name in said}
     return [
         _cut(said[item.recording], owners[item.recording][i], item)
         for i, item in enumerate(segments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,13 +10,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import DataError, Hypothesis
 from earvoice.eval.interop import read_simuleval, read_simulstream
 from earvoice.eval.lines import read_lines, read_text
 from earvoice.eval.references import read_segments
 from earvoice.eval.runlog import LOG_FILE, read_runlog
-from earvoice.eval.score import Scores, compute, items_of_segments, items_of_sentences
-from earvoice.eval.scored import Scored
+from earvoice.eval.score import Scores, compute
+from earvoice.eval.scored import (
+    Item,
+    Scored,
+    is_of_sentences,
+    items_of_recordings,
+    items_of_segments,
+    items_of_sentences,
+)
 from earvoice.eval.stats import group_numbers
 from earvoice.eval.units import Unit, default_unit
 
@@ -76,22 +85,36 @@ def open_run(path: Path, where: Where, name: str | None = None) -> Run:
     unit = where.unit or default_unit(where.language)
     folder = path if path.is_dir() else None
     log = path if folder is None else folder / LOG_FILE
-    hypotheses = READERS[where.log_format if folder is None else "earvoice"](log, unit)
+    log_format = where.log_format if folder is None else "earvoice"
+    hypotheses = READERS[log_format](log, unit)
+    extras: dict[str, Any] = {}
+    if log_format in HISTORY_READERS:
+        extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[log_format](log))
+    note = {} if folder is None else _note(folder / NOTE_FILE)
+    return Run(name or path.stem, path, _scored(hypotheses, folder, where, extras), note)
+
+
+def _scored(
+    hypotheses: Sequence[Hypothesis], folder: Path | None, where: Where, extras: dict[str, Any]
+) -> Scored:
+    """Short form without segments, and where a run's own segments are whole recordings."""
     segments = where.segments or _beside(folder, "segments.yaml")
     references = where.references or _beside(folder, "references.txt")
     sources = _beside(folder, "sources.txt") if where.references is None else None
-    note = {} if folder is None else _note(folder / NOTE_FILE)
+
+    def short(items: Sequence[Item]) -> Scored:
+        return Scored(items, "short", where.language, hypotheses, extras=extras)
+
     if segments is None:
         lines = None if references is None else [line.strip() for line in read_lines(references)]
-        items = items_of_sentences(hypotheses, lines)
-        scored = Scored(items, "short", where.language, hypotheses)
-    else:
-        if references is None:
-            raise DataError(f"{segments} needs references, one line per segment: --references")
-        parts = read_segments(segments, references, sources)
-        items = items_of_segments(hypotheses, parts)
-        scored = Scored(items, "long", where.language, hypotheses, parts)
-    return Run(name or path.stem, path, scored, note)
+        return short(items_of_sentences(hypotheses, lines))
+    if references is None:
+        raise DataError(f"{segments} needs references, one line per segment: --references")
+    parts = read_segments(segments, references, sources)
+    if where.segments is None and is_of_sentences(parts):
+        return short(items_of_recordings(hypotheses, parts))
+    items = items_of_segments(hypotheses, parts)
+    return Scored(items, "long", where.language, hypotheses, parts, extras=extras)
 
 
 def _beside(folder: Path | None, name: str) -> Path | None:

@@ -21,6 +21,7 @@ from earvoice.eval.longform import (
     Cut,
     Segmenter,
     cut_at_segments,
+    matched,
     reference_text,
     soft_segmenter,
 )
@@ -160,6 +161,26 @@ def items_of_segments(
 ) -> list[Item]:
     """The segments of long recordings, cut by SoftSegmenter or another segmenter."""
     return [item_of_cut(cut) for cut in cut_at_segments(hypotheses, segments, segmenter)]
+
+
+def is_of_sentences(segments: Sequence[Segment]) -> bool:
+    """Whether every recording is one segment: a corpus of sentences, scored as short form."""
+    names = [segment.recording for segment in segments]
+    return len(set(names)) == len(names)
+
+
+def items_of_recordings(
+    hypotheses: Sequence[Hypothesis], segments: Sequence[Segment]
+) -> list[Item]:
+    """Whole recordings in the order of the segments, of which each has one.
+
+    Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
+    """
+    said = matched(hypotheses, segments)
+    return [
+        _sentence(said[segment.recording], segment.reference, segment.source)
+        for segment in segments
+    ]
 
 
 def item_of_cut(cut: Cut) -> Item:

@@ -1,11 +1,40 @@
 """`earvoice eval curve`: one run per k, a table, JSON and an image; nothing is done twice."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from earvoice.audio import Audio, Resampler, read, write_wav
 from earvoice.cli import main
-from tests.eval.test_simulate import corpus
+
+TALK = Path(__file__).parents[2] / "earvoice/assets/talk-en.wav"
+
+
+def corpus(folder):
+    """The first seconds of the bundled talk, as one recording of two segments."""
+    folder.mkdir()
+    resampler = Resampler()
+    samples = np.concatenate([resampler.push(read(TALK)), resampler.flush()])[: 16000 * 8]
+    write_wav(folder / "talk.wav", Audio.of(samples))
+    sentence = {"duration": 4.0, "custom": {"targets": {"de": {"text": "Guten Tag."}}}}
+    cut = {
+        "id": "talk",
+        "start": 0.0,
+        "duration": 8.0,
+        "supervisions": [
+            sentence | {"id": "a", "start": 0.0, "text": "Hello."},
+            sentence | {"id": "b", "start": 4.0, "text": "Hello."},
+        ],
+        "recording": {
+            "id": "talk",
+            "sampling_rate": 16000,
+            "sources": [{"type": "file", "channels": [0], "source": "talk.wav"}],
+        },
+    }
+    (folder / "cuts.jsonl").write_text(json.dumps(cut) + "\n")
+    return folder
 
 
 def curve(data, out, *more):
@@ -15,7 +44,7 @@ def curve(data, out, *more):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("curve")
-    data = corpus(folder / "data", (3.1, 2.2))
+    data = corpus(folder / "data")
     assert curve(data, folder / "out", "--ks", "1,2", "--streams", "2") == 0
     return folder
 
@@ -33,7 +62,9 @@ def test_every_k_is_a_run_with_its_policy(made):
 
 def test_the_table_and_the_image_show_the_points(made):
     table = (made / "out" / "curve.md").read_text().splitlines()
-    assert table[0].startswith("| k | bleu | chrf | long_yaal (s) |")
+    assert table[0].startswith(
+        "| k | bleu | chrf | long_yaal (s) | long_laal (s) | stream_laal (s) |"
+    )
     assert [row.split("|")[1].strip() for row in table[2:]] == ["1", "2"]
     assert (made / "out" / "curve.png").read_bytes()[:4] == b"\x89PNG"
 

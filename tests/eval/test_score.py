@@ -7,9 +7,10 @@ import pytest
 
 from earvoice.cli import main
 from earvoice.errors import UsageError
-from earvoice.eval.hypotheses import DataError
-from earvoice.eval.references import read_segments
+from earvoice.eval.hypotheses import DataError, Hypothesis
+from earvoice.eval.references import Segment, read_segments
 from earvoice.eval.score import score
+from earvoice.eval.scored import is_of_sentences, items_of_recordings
 from tests.eval.test_interop import HEADER, INSTANCE, chunk, log
 
 YAML = (
@@ -119,3 +120,24 @@ def test_an_unknown_metric_is_answered_with_all_there_are():
 def test_the_end_of_a_recording_is_the_end_of_its_last_segment(long_form):
     first, second = read_segments(long_form / "ref.yaml", long_form / "ref.txt")
     assert (first.end_us, second.end_us) == (4_000_000, 1_500_000)
+
+
+def test_a_run_of_sentences_is_short_form_and_matched_by_name(tmp_path):
+    """Every recording one segment; the log is in another order than the references."""
+
+    def hypothesis(name, text):
+        units = tuple(text.split())
+        return Hypothesis(name, "word", units, (1_000_000,) * len(units), 2_000_000, "log")
+
+    def segment(name, reference):
+        return Segment(name, 0, 2_000_000, 2_000_000, reference, None, "ref")
+
+    spoken = [hypothesis("b", "vier fünf"), hypothesis("a", "eins zwei")]
+    segments = [segment("a", "eins zwei"), segment("b", "vier sechs")]
+    assert is_of_sentences(segments)
+    first, second = items_of_recordings(spoken, segments)
+    assert (first.text, first.reference) == ("eins zwei", "eins zwei")
+    assert (second.text, second.reference) == ("vier fünf", "vier sechs")
+    assert not is_of_sentences([*segments, segments[0]])
+    with pytest.raises(DataError, match="'b' has no hypothesis"):
+        items_of_recordings(spoken[1:], segments)
