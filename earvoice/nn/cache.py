@@ -48,7 +48,7 @@ class EntryCache(State):
     position, kind, segment  [rows, capacity], see `nn.masks.Entries`
     length    [rows]  entries in use
 
-    Vocabulary: append (by the model), pop, pin, renumber, fork. Nothing grows: a full row is an
+    Vocabulary: append (by the model), pop, pin, renumber, fork, copy_rows. Nothing grows: a full row is an
     error, and sessions slide the window before that.
     """
 
@@ -92,6 +92,18 @@ class EntryCache(State):
         if count > int(self.length[row]):
             raise ValueError(f"cannot pop {count} of {int(self.length[row])} entries")
         self.length[row] -= count
+
+    def copy_rows(self, targets: list[int], sources: list[int], first: int = 0) -> None:
+        """Makes each target row what its source row is; before slot `first` they agree already.
+
+        All sources are read before a target is written, so rows may change places (beams).
+        """
+        last = int(self.length[sources].max())
+        for pool in (self.k, self.v):
+            pool[targets, :, first:last] = pool[sources, :, first:last]
+        for leaf in (self.position, self.kind, self.segment):
+            leaf[targets, first:last] = leaf[sources, first:last]
+        self.length[targets] = self.length[sources]
 
     def pin(self, row: int, start: int) -> None:
         """Keeps the entries from slot `start` on whatever window slides: they belong to the prompt.

@@ -10,12 +10,17 @@ from typing import TypeAlias
 
 from earvoice.errors import UsageError
 from earvoice.policies.hold_n import HoldN
-from earvoice.policies.view import Action, Policy, Read, View, Write
+from earvoice.policies.local_agreement import LocalAgreement
+from earvoice.policies.view import Action, Policy, Read, View, Write, drafts_after
 from earvoice.policies.wait_k import WaitK
 
-PolicySpec: TypeAlias = WaitK | HoldN
+PolicySpec: TypeAlias = WaitK | HoldN | LocalAgreement
 
-_KINDS: dict[str, type[WaitK] | type[HoldN]] = {WaitK.kind: WaitK, HoldN.kind: HoldN}
+_KINDS: dict[str, type[PolicySpec]] = {
+    WaitK.kind: WaitK,
+    HoldN.kind: HoldN,
+    LocalAgreement.kind: LocalAgreement,
+}
 
 
 def policy_kinds() -> tuple[str, ...]:
@@ -24,7 +29,7 @@ def policy_kinds() -> tuple[str, ...]:
 
 
 def parse_policy(text: str, base: PolicySpec | None = None, **options: int | None) -> PolicySpec:
-    """The policy of `wait-k`, `wait-k:k=3,n=3`, `hold-n:n=4`; `options` that are not None win.
+    """The policy of `wait-k:k=3,n=3`, `hold-n:n=4`, `local-agreement`; `options` not None win.
 
     What is not said is as in `base`, a model's own policy, if that is of the same kind.
     Errors: `UsageError` naming the part that is wrong and what would be legal.
@@ -59,12 +64,14 @@ def format_policy(policy: PolicySpec) -> str:
 __all__ = [
     "Action",
     "HoldN",
+    "LocalAgreement",
     "Policy",
     "PolicySpec",
     "Read",
     "View",
     "WaitK",
     "Write",
+    "drafts_after",
     "format_policy",
     "parse_policy",
     "policy_kinds",

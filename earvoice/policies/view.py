@@ -17,12 +17,26 @@ class View:
     - `source_finished`: nothing more will be heard.
     - `candidate`: the words a draft of the whole continuation has now; None if no draft was
       made (`Policy.needs_draft` is False).
+    - `previous`: earlier drafts, newest first, without the words that have been written since.
     """
 
     segments_read: int
     words_written: int
     source_finished: bool = False
     candidate: tuple[str, ...] | None = None
+    previous: tuple[tuple[str, ...], ...] = ()
+
+
+KEPT_DRAFTS = 4
+"""How many earlier drafts a session keeps for its policy."""
+
+
+def drafts_after(
+    candidate: tuple[str, ...], previous: tuple[tuple[str, ...], ...], written: int
+) -> tuple[tuple[str, ...], ...]:
+    """`View.previous` of the next consultation, when `written` words of a draft were written."""
+    kept = (candidate, *previous)[:KEPT_DRAFTS]
+    return tuple(draft[written:] for draft in kept)
 
 
 @dataclass(frozen=True)

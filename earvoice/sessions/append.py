@@ -14,7 +14,6 @@ and what is left is renumbered as if the stream had begun there: hours cost what
 
 from __future__ import annotations
 
-import itertools
 import threading
 import weakref
 from collections import defaultdict
@@ -33,14 +32,15 @@ from earvoice.models.llm import LanguageModel
 from earvoice.nn.cache import EntryCache
 from earvoice.nn.masks import PROMPT, SPEECH, TEXT, Entries, consistency
 from earvoice.nn.state import State
-from earvoice.policies import Policy, Read, View, WaitK
+from earvoice.policies import Policy, Read, View, WaitK, drafts_after
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
-from earvoice.sessions.window import slide_window
+from earvoice.sessions.slide import slide_window
+from earvoice.sessions.words import split_words
 from earvoice.text.prompt import Prompt
 from earvoice.text.stream import TextStream
 from earvoice.text.tokenizer import Tokenizer
@@ -165,7 +165,7 @@ class AppendSession:
     def view(self, candidate: tuple[str, ...] | None = None) -> View:
         """What the policy sees."""
         progress = self.progress
-        return View(progress.segments, progress.words, progress.final, candidate)
+        return View(progress.segments, progress.words, progress.final, candidate, progress.previous)
 
     def write(self, tokens: Sequence[int], words: int) -> list[Event]:
         """Commits tokens; returns the events."""
@@ -418,14 +418,13 @@ class AppendInterpreter:
 
     def _allowed(self, session: AppendSession, tokens: list[int]) -> tuple[int, int]:
         """How many tokens and words of a draft the policy commits."""
-        starts = [i for i, token in enumerate(tokens) if self.tokenizer.is_word_start(token)]
-        pieces = itertools.pairwise([*starts, len(tokens)])
-        words = tuple(self.tokenizer.decode(tokens[a:b]) for a, b in pieces)
+        words, edges = split_words(self.tokenizer, tokens)
         action = session.policy.decide(session.view(words))
-        if isinstance(action, Read):
-            return 0, 0
-        count = len(words) if action.n is None else min(action.n, len(words))
-        return ([*starts, len(tokens)][count] if starts else 0), count
+        count = 0
+        if not isinstance(action, Read):
+            count = len(words) if action.n is None else min(action.n, len(words))
+        session.progress.previous = drafts_after(words, session.progress.previous, count)
+        return edges[count] if count else 0, count
 
     def _text_after(self, session: AppendSession, tokens: list[int]) -> str:
         text = self.tokenizer.decode(tokens)

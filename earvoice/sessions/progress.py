@@ -15,7 +15,8 @@ class Progress:
     speech, text: how many entries of each kind there have been since the prompt.
     next_text: position of the next text entry.
     last: the committed token to feed again (its step in `last_step`), None before the first
-    consultation. final: the source has ended. drafted: the draft a listener sees.
+    consultation. final: the source has ended. drafted: the draft a listener sees;
+    previous: see `policies.View`.
     """
 
     segments: int = 0
@@ -28,6 +29,7 @@ class Progress:
     last_step: int = 0
     final: bool = False
     drafted: str = ""
+    previous: tuple[tuple[str, ...], ...] = ()
     prompt: Prompt = field(default_factory=lambda: Prompt((), ()))
 
     @property

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earvoice.audio import Audio, AudioClock, Resampler
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Note, Stream
-from earvoice.policies import Policy, View, Write
+from earvoice.policies import Policy, View, Write, drafts_after
 from earvoice.session import Request, Session
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
@@ -104,6 +104,7 @@ class FakeSession:
         self._steps = 0
         self._written = 0
         self._pending: list[tuple[str, Seconds, Seconds]] = []
+        self._drafts: tuple[tuple[str, ...], ...] = ()
         self._finished = False
 
     @property
@@ -190,10 +191,13 @@ class FakeSession:
         if policy is None:
             return len(self._pending)
         candidate = tuple(word for word, _, _ in self._pending) if policy.needs_draft else None
-        action = policy.decide(View(self._steps, self._written, last, candidate))
-        if not isinstance(action, Write):
-            return 0
-        return len(self._pending) if action.n is None else min(action.n, len(self._pending))
+        action = policy.decide(View(self._steps, self._written, last, candidate, self._drafts))
+        quota = 0
+        if isinstance(action, Write):
+            quota = len(self._pending) if action.n is None else min(action.n, len(self._pending))
+        if candidate is not None:
+            self._drafts = drafts_after(candidate, self._drafts, quota)
+        return quota
 
     def _write(self, quota: int) -> list[Event]:
         written, self._pending = self._pending[:quota], self._pending[quota:]

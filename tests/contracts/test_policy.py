@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earvoice.policies import HoldN, Read, View, WaitK, Write
+from earvoice.policies import HoldN, LocalAgreement, Read, View, WaitK, Write, drafts_after
 
 policies = st.one_of(
-    st.builds(WaitK, st.integers(1, 6), st.integers(1, 4)), st.builds(HoldN, st.integers(0, 5))
+    st.builds(WaitK, st.integers(1, 6), st.integers(1, 4)),
+    st.builds(HoldN, st.integers(0, 5)),
+    st.builds(LocalAgreement, st.integers(2, 4)),
 )
 # Words the model would add after each segment; the model may also fall silent for a while.
 talks = st.lists(st.integers(0, 5), max_size=12)
@@ -16,16 +18,19 @@ talks = st.lists(st.integers(0, 5), max_size=12)
 def run(policy, talk):
     """A session's loop over a model with `talk[i]` words to say after segment i."""
     available = written = 0
+    previous: tuple[tuple[str, ...], ...] = ()
     trace = []
     for segment, words in enumerate([*talk, None], start=1):
         finished = words is None
         available += words or 0
         pending = available - written
+        candidate = tuple("w" * pending) if policy.needs_draft else None
         view = View(
             segments_read=min(segment, len(talk)),
             words_written=written,
             source_finished=finished,
-            candidate=tuple("w" * pending) if policy.needs_draft else None,
+            candidate=candidate,
+            previous=previous,
         )
         action = policy.decide(view)
         assert action == policy.decide(view), "a policy is a function of the view"
@@ -33,6 +38,7 @@ def run(policy, talk):
         if isinstance(action, Write):
             count = pending if action.n is None else min(action.n, pending)
         written += count
+        previous = drafts_after(candidate or (), previous, count)
         trace.append((view, action, written))
     return trace, available
 
@@ -59,7 +65,10 @@ def test_what_is_written_only_grows(policy, talk):
     assert written == sorted(written)
 
 
-@pytest.mark.parametrize("family", [lambda x: WaitK(k=x + 1), lambda x: HoldN(n=x)])
+@pytest.mark.parametrize(
+    "family",
+    [lambda x: WaitK(k=x + 1), lambda x: HoldN(n=x), lambda x: LocalAgreement(n=x + 2)],
+)
 @given(talk=talks, patience=st.integers(0, 4))
 def test_more_patience_never_writes_earlier(family, talk, patience):
     eager, _ = run(family(patience), talk)

@@ -3,10 +3,12 @@ import pytest
 from earvoice.errors import UsageError
 from earvoice.policies import (
     HoldN,
+    LocalAgreement,
     Read,
     View,
     WaitK,
     Write,
+    drafts_after,
     format_policy,
     parse_policy,
     policy_kinds,
@@ -45,6 +47,8 @@ def test_hold_n_needs_a_draft():
         ("wait-k:k=5", WaitK(k=5)),
         ("wait-k:k=5,n=1", WaitK(5, 1)),
         ("hold-n:n=0", HoldN(0)),
+        ("local-agreement", LocalAgreement(2)),
+        ("local-agreement:n=3", LocalAgreement(3)),
     ],
 )
 def test_parse(text, policy):
@@ -76,6 +80,7 @@ def test_what_is_not_said_is_as_the_model_has_it():
         ("wait-k:k=9999999999", "name=number"),
         ("wait-k:k=0", "k is 0, it must be 1 or more"),
         ("hold-n:k=1", "no option 'k', it has n"),
+        ("local-agreement:n=1", "n is 1, it must be 2 or more"),
     ],
 )
 def test_parse_names_what_is_wrong(text, message):
@@ -90,3 +95,23 @@ def test_every_kind_has_defaults():
 def test_writing_nothing_is_not_an_action():
     with pytest.raises(ValueError, match="1 or more"):
         Write(0)
+
+
+def test_local_agreement_writes_what_drafts_share():
+    policy = LocalAgreement()
+    now = ("Ich", "habe", "das", "Haus")
+    before = ("Ich", "habe", "ein", "Haus")
+    assert policy.decide(View(1, 0, candidate=now)) == Read()
+    assert policy.decide(View(2, 0, candidate=now, previous=(before,))) == Write(2)
+    assert policy.decide(View(2, 0, candidate=now, previous=(("Du",),))) == Read()
+    assert policy.decide(View(2, 0, candidate=now, previous=((),))) == Read()
+    assert policy.decide(View(2, 0, source_finished=True)) == Write(None)
+    assert LocalAgreement(3).decide(View(2, 0, candidate=now, previous=(before,))) == Read()
+    with pytest.raises(ValueError, match=r"View\.candidate"):
+        policy.decide(View(2, 0))
+
+
+def test_drafts_lose_the_words_that_were_written():
+    before = drafts_after(("a", "b", "c"), (), 1)
+    assert before == (("b", "c"),)
+    assert drafts_after(("b", "d"), before, 1) == (("d",), ("c",))
