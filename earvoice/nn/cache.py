@@ -48,8 +48,8 @@ class EntryCache(State):
     position, kind, segment  [rows, capacity], see `nn.masks.Entries`
     length    [rows]  entries in use
 
-    Vocabulary: append (by the model), pop, pin, renumber, fork, copy_rows. Nothing grows: a full row is an
-    error, and sessions slide the window before that.
+    Vocabulary: append (by the model), pop, pin, renumber, fork, copy_rows. Nothing grows: a full
+    row is an error, and sessions slide the window before that.
     """
 
     k: Tensor
