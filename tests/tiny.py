@@ -11,6 +11,7 @@ from earvoice.models.features import LogMelConfig, WaveformConfig
 from earvoice.models.llm import LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2Config
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig, PromptConfig
+from earvoice.systems.lst import Lst, LstConfig, LstPromptConfig
 from earvoice.text.tokenizer import Tokenizer
 
 
@@ -59,6 +60,43 @@ def fasst(frontend: str = "log_mel", *, seed: int = 0, **changes) -> Fasst:
     system = Fasst(fasst_config(frontend, **changes)).eval()
     system.initialise()
     system.bind(tokenizer())
+    _let_talk(system)
+    return system.requires_grad_(False)
+
+
+def lst_config(frontend: str = "log_mel", **changes) -> LstConfig:
+    """LST with everything it has, at toy width."""
+    like = fasst_config(frontend)
+    encoder = {"bidirectional": True, "left_blocks": None, "conv_kernel": None}
+    return LstConfig(
+        **{
+            "encoder": like.encoder.model_copy(update=encoder),
+            "adapter": like.adapter,
+            "llm": like.llm,
+            "prompt": LstPromptConfig(
+                before_speech="<s><sp_start>", after_speech="<sp_end> to {tgt_lang}:"
+            ),
+            "beams": 2,
+            "segment_ms": 500,
+            "window_segments": 6,
+            "pause_segments": 3,
+            **changes,
+        }
+    )
+
+
+def lst(frontend: str = "log_mel", *, seed: int = 0, **changes) -> Lst:
+    """A random LST that talks."""
+    torch.manual_seed(seed)
+    system = Lst(lst_config(frontend, **changes)).eval()
+    system.initialise()
+    system.bind(tokenizer())
+    _let_talk(system)
+    return system.requires_grad_(False)
+
+
+def _let_talk(system: Fasst | Lst) -> None:
+    """Control tokens other than the end never win."""
     with torch.no_grad():
         for parameter in system.lm.parameters():
             if parameter.dim() > 1:
@@ -67,7 +105,6 @@ def fasst(frontend: str = "log_mel", *, seed: int = 0, **changes) -> Fasst:
         byte_pieces = [i for i in range(tokenizer().vocab_size) if _is_byte(i)]
         system.lm.embedding.weight[specials + byte_pieces] *= 0.1
         system.lm.embedding.weight[tokenizer().eos_id] *= 6.0
-    return system.requires_grad_(False)
 
 
 def _is_byte(token: int) -> bool:

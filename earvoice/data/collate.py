@@ -53,7 +53,8 @@ class Batch:
 
     samples [B, W] at 16 kHz (empty for text-only stages); phones [B, T] labels, -100 unknown;
     word_spans [N, 3] item, first and last speech embedding; word_ids [N, M] and their mask;
-    oracle [B, S]: per speech embedding, 0 for silence or 1 + the index of the word spoken then.
+    oracle [B, S]: per speech embedding, 0 for silence or 1 + the index of the word spoken then;
+    counts: samples of each item, without the silence that pads it.
     """
 
     samples: Tensor
@@ -66,6 +67,7 @@ class Batch:
     audio_s: float
     tokens: int
     spoken: SpokenTokens | None = None
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Collator:
             audio_s=len(windows) * length / SAMPLE_RATE,
             tokens=sum(len(word) for target in targets for word in target.words),
             spoken=None if audio else self._spoken(len(windows), segments, spans, ids, rng),
+            counts=tuple(_count(window, length) for window in windows),
         )
 
     def _spoken(
@@ -151,7 +154,7 @@ class Collator:
 
     def _samples(self, window: Window, length: int, rng: random.Random) -> np.ndarray:
         start = round(window.start_s * SAMPLE_RATE)
-        count = min(length, round(window.audio_s * SAMPLE_RATE))
+        count = _count(window, length)
         audio = np.zeros(length, dtype=np.float32)
         heard = _played(window, start, count)
         audio[: len(heard)] = heard
@@ -215,6 +218,11 @@ class Collator:
             ended=window.ended,
             missed=window.missed,
         )
+
+
+def _count(window: Window, length: int) -> int:
+    """Samples that a window has of its talk."""
+    return min(length, round(window.audio_s * SAMPLE_RATE))
 
 
 def _played(window: Window, start: int, count: int) -> np.ndarray:

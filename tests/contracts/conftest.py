@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from earvoice.policies import HoldN, Policy, WaitK
+from earvoice.policies import HoldN, LocalAgreement, Policy, WaitK
 from earvoice.session import Interpreter, Request
 from earvoice.sessions.append import AppendInterpreter
+from earvoice.sessions.window import WindowInterpreter
 from earvoice.systems.fasst import Fasst
+from earvoice.systems.lst import Lst
 from earvoice.testing import FakeInterpreter, loudness, scripted
-from tests.tiny import fasst, tokenizer
+from tests.tiny import fasst, lst, tokenizer
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Case:
         return self.interpreter.open(self.request)
 
 
-def _brief(system: Fasst, policy: Policy | None = None) -> AppendInterpreter:
+def _brief(
+    system: Fasst | Lst, policy: Policy | None = None
+) -> AppendInterpreter | WindowInterpreter:
     """An untrained model may never end by itself: a few tokens a consultation are enough here."""
     interpreter = system.interpreter(tokenizer(), policy=policy)
     interpreter.settings = dataclasses.replace(interpreter.settings, max_tokens=8)
@@ -75,6 +79,28 @@ CASES: list[Case] = [
         "fasst-waveform-offline",
         lambda: _brief(fasst("waveform", seed=1), WaitK(k=100)),
         change={"policy": WaitK(k=1, n=1)},
+    ),
+    Case(
+        "fasst-local-agreement",
+        lambda: _brief(fasst(seed=2), LocalAgreement()),
+        change={"policy": LocalAgreement(3)},
+    ),
+    Case("lst-offline", lambda: _brief(lst()), change={"policy": HoldN(1)}),
+    Case(
+        "lst-waveform-wait-k",
+        lambda: _brief(lst("waveform", seed=1)),
+        Request("en", "de", policy=WaitK(k=2, n=2)),
+        change={"policy": LocalAgreement()},
+    ),
+    Case(
+        "lst-hold-n",
+        lambda: _brief(lst(seed=2, beams=1), HoldN(2)),
+        change={"policy": WaitK(k=3, n=1)},
+    ),
+    Case(
+        "lst-local-agreement",
+        lambda: _brief(lst(seed=3, context_words=4), LocalAgreement(2)),
+        change={"policy": HoldN(0)},
     ),
 ]
 
