@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.bench_quality import add_quality, run_quality
+from earvoice.cli.bench_resegment import add_resegment, run_resegment
 from earvoice.errors import UsageError
 
 _WHAT = """\
@@ -21,6 +22,7 @@ Measures on this machine:
   earvoice bench batch      how much cheaper are many streams together than one by one?
   earvoice bench startup    how soon do the first words come?
   earvoice bench quality    BLEU and lag on a synthetic test set
+  earvoice bench resegment  how fast is long output cut at its references?
 """
 
 _MODEL = """\
@@ -117,12 +119,15 @@ def add_parser(subparsers: Any) -> None:
     startup.add_argument("--runs", type=int, default=5, help="processes of each kind (default: 5)")
     startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     add_quality(names)
+    add_resegment(names)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen benchmark and shows its result."""
     if args.benchmark == "quality":
         return run_quality(args)
+    if args.benchmark == "resegment":
+        return run_resegment(args)
     result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)
     if args.json:
         print(json.dumps(result, ensure_ascii=False))

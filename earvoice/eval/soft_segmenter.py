@@ -67,7 +67,8 @@ class Similarity:
 
     def row(self, index: int) -> np.ndarray:
         """Similarity of one reference piece with all hypothesis pieces."""
-        return self.table[self.ref[index], self.hyp]
+        row: np.ndarray = self.table[self.ref[index]].take(self.hyp)
+        return row
 
     def of(self, ref: int, hyp: int) -> float:
         """Similarity of one pair."""
@@ -84,21 +85,37 @@ def _similarities(ref: Sequence[str], hyp: Sequence[str], char: bool) -> np.ndar
     if char:
         table = np.array([[float(a == b) for b in hyp] for a in ref]).reshape(len(ref), len(hyp))
     else:
-        letters = {letter: i for i, letter in enumerate(sorted(set("".join([*ref, *hyp]))))}
-        a, b = _incidence(ref, letters), _incidence(hyp, letters)
-        shared = a @ b.T
-        either = a.sum(1)[:, None] + b.sum(1)[None, :] - shared
-        table = np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+        shared, either = _letters(ref, hyp)
+        table = np.divide(shared, either, out=np.zeros(shared.shape), where=either > 0, dtype=float)
     ref_mark = np.array([text in PUNCTUATION for text in ref], dtype=bool)
     hyp_mark = np.array([text in PUNCTUATION for text in hyp], dtype=bool)
     table[ref_mark[:, None] ^ hyp_mark[None, :]] = APART
     return table
 
 
-def _incidence(texts: Sequence[str], letters: dict[str, int]) -> np.ndarray:
-    table = np.zeros((len(texts), len(letters)))
+def _letters(ref: Sequence[str], hyp: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """How many letters every two texts share, and how many either of them has.
+
+    A text's letters are bits of 64-bit words: no matrix product, whose threads would wait for
+    each other longer than they compute.
+    """
+    letters = {letter: i for i, letter in enumerate(sorted(set("".join([*ref, *hyp]))))}
+    words = (len(letters) + 63) // 64
+    a, b = _bits(ref, letters, words), _bits(hyp, letters, words)
+    shared = np.zeros((len(ref), len(hyp)), dtype=np.uint32)
+    for word in range(words):
+        shared += np.bitwise_count(a[:, None, word] & b[None, :, word])
+    count_a = np.bitwise_count(a).sum(1, dtype=np.uint32)
+    count_b = np.bitwise_count(b).sum(1, dtype=np.uint32)
+    return shared, count_a[:, None] + count_b[None, :] - shared
+
+
+def _bits(texts: Sequence[str], letters: dict[str, int], words: int) -> np.ndarray:
+    table = np.zeros((len(texts), words), dtype=np.uint64)
     for row, text in enumerate(texts):
-        table[row, [letters[letter] for letter in set(text)]] = 1.0
+        for letter in set(text):
+            word, bit = divmod(letters[letter], 64)
+            table[row, word] |= np.uint64(1 << bit)
     return table
 
 
