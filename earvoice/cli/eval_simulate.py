@@ -71,7 +71,7 @@ def add_simulation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", choices=("ideal", "wall"), default="ideal")
     parser.add_argument("--streams", type=int, default=1, help="recordings at a time (ideal)")
     parser.add_argument("--items", type=int, help="only the first so many recordings")
-    parser.add_argument("--policy", metavar="KIND", help="wait-k, hold-n or offline")
+    parser.add_argument("--policy", metavar="KIND", help="wait-k, hold-n, local-agreement, offline")
     parser.add_argument("--n", type=int, help="wait-k: words per segment; hold-n: words held")
     parser.add_argument(
         "--segment-size-ms",

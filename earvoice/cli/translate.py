@@ -19,7 +19,8 @@ from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
 from earvoice.cli.terminal import LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
 from earvoice.errors import EarvoiceError, UsageError
-from earvoice.policies import PolicySpec, parse_policy, policy_kinds
+from earvoice.interop.opening import OFFLINE, choose_policy
+from earvoice.policies import PolicySpec, policy_kinds
 from earvoice.session import Request, Session
 from earvoice.text.languages import language
 from earvoice.units import Seconds
@@ -60,9 +61,9 @@ def add_parser(subparsers: Any) -> None:
     add("--model", metavar="NAME|DIR", help=f"see `earvoice models`; usually {DEFAULT_MODEL}")
     add("--src-lang", metavar="CODE", help="language spoken, e.g. en")
     add("--tgt-lang", metavar="CODE", help="language wanted, e.g. de; picks the model if none is")
-    add("--policy", metavar="KIND", help=f"when to write: {', '.join(policy_kinds())}")
+    add("--policy", metavar="KIND", help=f"when to write: {', '.join((*policy_kinds(), OFFLINE))}")
     add("--k", type=int, help="wait-k: segments to hear before the first word")
-    add("--n", type=int, help="wait-k: words per segment; hold-n: words to hold back")
+    add("--n", type=int, help="wait-k: words a segment; hold-n: held back; local-agreement: drafts")
     add(
         "--clock",
         choices=("wall", "ideal"),
@@ -165,7 +166,7 @@ class _Job:
 def _policy(args: argparse.Namespace, own: PolicySpec) -> PolicySpec | None:
     if args.policy is None and args.k is None and args.n is None:
         return None
-    return parse_policy(args.policy or "wait-k", own, k=args.k, n=args.n)
+    return choose_policy(own, args.policy or "wait-k", k=args.k, n=args.n)
 
 
 def _choose(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> str:

@@ -108,6 +108,8 @@ def test_raw_audio_from_standard_input(model, monkeypatch, capsys):
         (["--k", "2"], "WaitK(k=2, n=3)"),
         (["--policy", "wait-k", "--k", "1", "--n", "2"], "WaitK(k=1, n=2)"),
         (["--policy", "hold-n:n=1"], "HoldN(n=1)"),
+        (["--policy", "offline"], "WaitK(k=100, n=3)"),
+        (["--policy", "local-agreement"], "LocalAgreement(n=2)"),
     ],
 )
 def test_options_become_the_request(model, talk, capsys, options, policy):
