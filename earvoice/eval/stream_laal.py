@@ -6,6 +6,7 @@ words written before it began; they stay so (the first published program raised 
 
 A segment that received nothing has no lag and is left out, so a system that drops hard sentences
 looks faster: read the number of items in the signature, or `empty_segments`, beside it.
+In a reference only ASCII spaces part words, so `d. h.` with a no-break space is one word here.
 Spaces count neither as units written nor in the reference; simulstream counts them where
 characters count.
 """
@@ -13,6 +14,7 @@ characters count.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from earvoice.eval.lags import by_clocks, lags_of_items
@@ -21,9 +23,15 @@ from earvoice.eval.longform import cut_at_segments
 from earvoice.eval.mwer import mwer_segmenter
 from earvoice.eval.scored import Metric, Result, Scored, item_of_cut
 
+WORD_JOINER = "\u2060"
+_JOINED = {code: WORD_JOINER for code in range(0x80, 0x3001) if chr(code).isspace()}
+
 
 def _stream_laal(scored: Scored, clock: str | None) -> Result:
-    cuts = cut_at_segments(scored.hypotheses, scored.segments, mwer_segmenter)
+    segments = list(scored.segments)
+    if all(hypothesis.unit == "word" for hypothesis in scored.hypotheses):
+        segments = [replace(one, reference=one.reference.translate(_JOINED)) for one in segments]
+    cuts = cut_at_segments(scored.hypotheses, segments, mwer_segmenter)
     items = [item_of_cut(cut) for cut in cuts]
     return lags_of_items(items, length_adaptive_average_lagging, clock, note="segmenter:mwer|")
 

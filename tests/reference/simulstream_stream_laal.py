@@ -18,7 +18,9 @@ from simulstream.metrics.readers import LogReader, YamlReferenceReader
 from simulstream.metrics.scorers.latency import LatencyScoringSample
 from simulstream.metrics.scorers.latency.stream_laal import StreamLaal
 
-WORDS = "der die das Haus haus und Garten im ein Baum, steht. wir gehen Über über heute".split()
+# A no-break space parts no words for these tools.
+WORDS = ["d.\u00a0h."]
+WORDS += "der die das Haus haus und Garten im ein Baum, steht. wir gehen Über über heute".split()
 CHARACTERS = list("我们今天去北京看的是一个大房子。，不了") + ["AI", "x"]
 
 
@@ -40,12 +42,12 @@ def reference(rng, unit, count):
 
 def written(rng, unit, lines, habit):
     """The tokens a translator of this habit writes."""
-    said = [line.split() if unit == "word" else list(line) for line in lines]
+    said = [line.replace("\u00a0", "").split() if unit == "word" else list(line) for line in lines]
     if habit == "drops":
         said = [words if rng.random() < 0.5 else [] for words in said]
     tokens = [word for words in said for word in words if rng.random() < 0.85]
     more = {"long": len(tokens) + 5, "plain": 3}.get(habit, 1)
-    pool = WORDS if unit == "word" else [c for c in CHARACTERS if len(c) == 1]
+    pool = WORDS[1:] if unit == "word" else [c for c in CHARACTERS if len(c) == 1]
     for _ in range(more):
         tokens.insert(rng.randint(0, len(tokens)), rng.choice(pool))
     return [] if habit == "silent" else tokens
