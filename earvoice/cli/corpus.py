@@ -1,9 +1,10 @@
-"""`earvoice corpus`: make a synthetic corpus, look at one, join its sentences, import others.
+"""`earvoice corpus`: make a synthetic corpus, look at one, join, import and align others.
 
 - `earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train`
 - `earvoice corpus info corpora/train`
 - `earvoice corpus long corpora/train --max-s 30 --out corpora/train-long`
 - `earvoice corpus import must-c MUSTC --tgt-lang de --form long --out tst`
+- `earvoice corpus align tst --textgrids grids --out tst-aligned`
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.corpus_align import add_align, run_align
 from earvoice.cli.corpus_import import add_import, run_import
 from earvoice.errors import UsageError
 
@@ -46,11 +48,14 @@ def add_parser(subparsers: Any) -> None:
     long.add_argument("--max-s", type=float, default=30.0, help="every span is shorter than this")
     long.add_argument("--out", type=Path, required=True)
     add_import(actions)
+    add_align(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action; returns the exit code."""
-    actions = {"synth": _synth, "info": _info, "long": _long, "import": run_import}
+    actions = {
+        "synth": _synth, "info": _info, "long": _long, "import": run_import, "align": run_align,
+    }  # fmt: skip
     return actions[args.action](args)
 
 

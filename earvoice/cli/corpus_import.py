@@ -42,7 +42,7 @@ DIR is the folder these paths start from, or one further down.
 OUT/ holds cuts.jsonl, which `earvoice eval simulate --data OUT` reads, segments.yaml,
 references.txt and sources.txt in the field's format, terms.jsonl where the corpus names terms, and
 import.json. Audio that is mono 16 kHz 16-bit WAV stays where it is; other audio is written to
-OUT/audio. There are no word times, which wait-k training needs. What is left out is counted and
+OUT/audio. Word times come from `earvoice corpus align`. What is left out is counted and
 named, with file and line:
 
   skipped 3: 1 empty translation (en-de/data/dev/txt/dev.yaml line 4), 2 missing audio (...)
