@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(1)
+        # A task that is ended in the usual way writes down what it has cost, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         busy = run_tasks(reproduction, lambda line: print(line, file=sys.stderr, flush=True))
         if busy:
             print(f"left to other processes: {', '.join(busy)}", file=sys.stderr)

@@ -32,7 +32,7 @@ def results(reproduction: Reproduction, command: str) -> dict[str, Any]:
         answers = [answer(statement, seen) for statement in claim.statements]
         claims[name] = {
             "title": claim.title,
-            "verdict": claim_verdict(answers),
+            "verdict": claim_verdict(answers) if seen else "not run yet",
             "statements": [asdict(item) for item in answers],
             "rows": means(seen),
             "paper": claim.paper.model_dump(mode="json"),
@@ -119,6 +119,8 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> list[str]:
     lines = [f"**{claim['title']}**: {claim['verdict']}.", ""]
+    if not claim["rows"]:
+        return lines[:1]
     lines += ["| statement | difference | by seed | verdict |", "|---|---|---|---|"]
     for item in claim["statements"]:
         difference = "-"
