@@ -17,8 +17,7 @@ from earvoice.models.files import MANIFEST, load_weights, read_safetensors, veri
 from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import PolicySpec
 from earvoice.session import Interpreter
-from earvoice.systems import SystemConfig, build
-from earvoice.systems.fasst import Fasst
+from earvoice.systems import CONFIGS, System, SystemConfig, build
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.zoo import find
 
@@ -43,7 +42,7 @@ def load(model: str | Path, *, policy: PolicySpec | None = None, rows: int = 1) 
     return system.interpreter(tokenizer, policy=policy, rows=rows)
 
 
-def load_system(folder: Path) -> tuple[Fasst, Tokenizer]:
+def load_system(folder: Path) -> tuple[System, Tokenizer]:
     """The network, in float32 and ready to run, and the vocabulary of a model folder.
 
     Raises: CheckpointError naming the file and what is wrong with it.
@@ -70,13 +69,19 @@ def read_config(path: Path) -> SystemConfig:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
+    kind = data.get("kind", "fasst") if isinstance(data, dict) else "fasst"
+    if not isinstance(kind, str) or kind not in CONFIGS:
+        raise CheckpointError(
+            f"{path}: kind is {kind!r}: it must be one of {', '.join(map(repr, CONFIGS))} "
+            "(a model of another version or system?)"
+        )
     try:
-        return parse(data, SystemConfig, where=str(path))
+        return parse(data, CONFIGS[kind], where=str(path))
     except ConfigError as error:
         raise CheckpointError(f"{error} (a model of another version or system?)") from None
 
 
-def build_with_weights(config: SystemConfig, weights: Path) -> Fasst:
+def build_with_weights(config: SystemConfig, weights: Path) -> System:
     """A system whose tensors are those of a file, as float32.
 
     Raises: CheckpointError when the file does not fit the configuration.

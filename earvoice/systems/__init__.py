@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from earvoice.systems.fasst import Fasst, FasstConfig
+from typing import Annotated, TypeAlias
 
-SystemConfig = FasstConfig
+from pydantic import Field
+
+from earvoice.systems.fasst import Fasst, FasstConfig
+from earvoice.systems.lst import Lst, LstConfig
+
+AnyConfig: TypeAlias = FasstConfig | LstConfig
+SystemConfig: TypeAlias = Annotated[AnyConfig, Field(discriminator="kind")]
 """The union of all systems' configurations, told apart by `kind`."""
 
+System: TypeAlias = Fasst | Lst
 
-def build(config: SystemConfig) -> Fasst:
+CONFIGS: dict[str, type[FasstConfig] | type[LstConfig]] = {"fasst": FasstConfig, "lst": LstConfig}
+"""The configuration of each kind."""
+
+
+def build(config: AnyConfig) -> System:
     """An untrained system from its configuration."""
-    return Fasst(config)
+    return Lst(config) if isinstance(config, LstConfig) else Fasst(config)

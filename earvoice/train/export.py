@@ -20,7 +20,9 @@ def export_model(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder
     """Writes the folder that `earvoice.load` reads. Training-only heads stay behind."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    config = recipe.system.model_copy(update={"phones": 0, "phone_weight": 0.0})
+    heads = {"phones": 0, "phone_weight": 0.0}
+    known = type(recipe.system).model_fields
+    config = recipe.system.model_copy(update={k: v for k, v in heads.items() if k in known})
     weights = {
         name: value.detach().to(torch.bfloat16).contiguous()
         for name, value in system.state_dict().items()

@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from earvoice.config import Config, Count, Positive, Share
 from earvoice.data.augment import AugmentConfig
 from earvoice.policies.schedule import OFFLINE_K
-from earvoice.systems.fasst import WAIT_TAGS, FasstConfig
+from earvoice.systems import SystemConfig
+from earvoice.systems.fasst import WAIT_TAGS
 
 
 class TokenizerConfig(Config):
@@ -119,7 +120,7 @@ class RecipeConfig(Config):
     """A whole recipe. Folders may be given on the command line: `corpus=DIR out=DIR`."""
 
     name: str
-    system: FasstConfig
+    system: SystemConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     corpus: tuple[str, ...] = ()
     dev_corpus: str = ""

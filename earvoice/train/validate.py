@@ -11,7 +11,7 @@ from earvoice.events import Commit
 from earvoice.policies import WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.session import Interpreter, Request
-from earvoice.systems.fasst import FasstConfig
+from earvoice.systems import SystemConfig
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
 
@@ -24,7 +24,7 @@ class Validation:
         system: Any,
         tokenizer: Tokenizer,
         utterances: Sequence[tuple[Talk, SpokenSentence]],
-        config: FasstConfig,
+        config: SystemConfig,
     ) -> None:
         self.system, self.tokenizer = system, tokenizer
         self.utterances, self.config = utterances, config
