@@ -27,6 +27,7 @@ COMMANDS = MappingProxyType(
         "doctor": "say what is installed and what is missing",
         "corpus": "make or import training data",
         "train": "train a model from a recipe",
+        "convert": "import checkpoints of other projects",
         "eval": "simulate and score simultaneous translation",
         "bench": "measure speed and memory",
         "reproduce": "run a paper's comparisons and judge its claims",

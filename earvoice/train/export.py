@@ -11,31 +11,48 @@ import torch
 from safetensors.torch import save_file
 
 from earvoice.models.files import write_manifest
+from earvoice.nn.lora import merged_state
 from earvoice.policies import WaitK, format_policy
+from earvoice.systems import SystemConfig
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.stage import RecipeConfig
 
+_TRAINING_ONLY = {"phones": 0, "phone_weight": 0.0, "speech_lora": None, "llm_lora": None}
+"""Parts of a configuration that an exported model has no more: heads, adaptations."""
+
 
 def export_model(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder: Path) -> Path:
-    """Writes the folder that `earvoice.load` reads. Training-only heads stay behind."""
+    """Writes the folder that `earvoice.load` reads, for a recipe's system."""
+    return write_model(system, tokenizer, recipe.system, recipe.name, folder)
+
+
+def write_model(
+    system: Any, tokenizer: Tokenizer, config: SystemConfig, name: str, folder: Path
+) -> Path:
+    """Writes the folder that `earvoice.load` reads.
+
+    Training-only heads stay behind; adaptations are merged into the weights they change.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    heads = {"phones": 0, "phone_weight": 0.0}
-    known = type(recipe.system).model_fields
-    config = recipe.system.model_copy(update={k: v for k, v in heads.items() if k in known})
+    known = type(config).model_fields
+    config = config.model_copy(
+        update={key: value for key, value in _TRAINING_ONLY.items() if key in known}
+    )
     weights = {
-        name: value.detach().to(torch.bfloat16).contiguous()
-        for name, value in system.state_dict().items()
-        if not name.startswith("phone_head.")
+        key: value.detach().to(torch.bfloat16).contiguous()
+        for key, value in merged_state(system).items()
+        if not key.startswith("phone_head.")
     }
     save_file(weights, folder / "model.safetensors")
     (folder / "config.json").write_text(config.model_dump_json(indent=1))
     tokenizer.save(folder)
+    pairs = getattr(config, "pairs", ((config.src_lang, config.tgt_lang),))
     card = {
-        "name": recipe.name,
+        "name": name,
         "system": config.kind,
-        "src_langs": [config.src_lang],
-        "tgt_langs": [config.tgt_lang],
+        "src_langs": list(dict.fromkeys(src for src, _ in pairs)),
+        "tgt_langs": list(dict.fromkeys(tgt for _, tgt in pairs)),
         "policy": format_policy(WaitK(config.k, config.n)),
         "params": sum(value.numel() for value in weights.values()),
     }

@@ -29,6 +29,7 @@ from earvoice.train.freeze import freeze
 from earvoice.train.log import TrainLog
 from earvoice.train.optim import learning_rate, optimiser, set_learning_rate
 from earvoice.train.stage import StageConfig
+from earvoice.train.utterances import UtteranceExamples
 
 _log = logging.getLogger("earvoice.train")
 
@@ -47,7 +48,7 @@ class StageRun:
     """Everything a stage needs to run."""
 
     stage: StageConfig
-    examples: Examples
+    examples: Examples | UtteranceExamples
     folder: Path
     lineage: Mapping[str, Any]
     validate: Callable[[int], Mapping[str, float]] | None = None

@@ -20,22 +20,27 @@ from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
 from earvoice.data.manifest import Talk, load_talks, manifest_digest
 from earvoice.data.synth.grammar import sample_sentence
+from earvoice.data.utterances import HUB
 from earvoice.errors import ConfigError
 from earvoice.models.files import load_weights
+from earvoice.nn.lora import is_lora
 from earvoice.systems import build
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
+from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
 from earvoice.train.freeze import check_patterns, matches
 from earvoice.train.lock import FolderLock
 from earvoice.train.loop import StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
+from earvoice.train.utterances import UtteranceExamples, utterance_examples
 from earvoice.train.validate import Validation
 from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
+TOKENIZER_FILE = "tokenizer.json"
 NEED_TIMES = ("phones", "waco")
 """Objectives that learn from when words or phonemes are spoken."""
 
@@ -51,7 +56,7 @@ class Options:
 
 
 def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
-    """Runs the stages in order and exports the model of the last one.
+    """Runs the stages in order and exports the model of the last one, and its LoRA by itself.
 
     Returns: the model folder `OUT/model`, or `OUT/STAGE/model` when an earlier stage was the last.
     Raises: ConfigError, CheckpointError or TrainingError with what would be legal.
@@ -71,7 +76,7 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
         fresh = {name: value.clone() for name, value in system.state_dict().items()}
         wanted = options.stages or tuple(stage.name for stage in recipe.stages)
         _check_names(recipe, wanted, system.objectives)
-        corpora = [manifest_digest(Path(folder)) for folder in recipe.corpus]
+        corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
         for index, stage in enumerate(recipe.stages):
             if stage.name not in wanted:
                 continue
@@ -86,12 +91,22 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
         final = recipe.stages[-1].name
         last = [stage.name for stage in recipe.stages if stage.name in wanted][-1]
         folder = out if last == final else out / last
+        if any(is_lora(name) for name in fresh):
+            config_json = recipe.system.model_dump_json(indent=1)
+            write_adaptation(adaptation_of(system), config_json, folder / "adaptation")
         return export_model(system, tokenizer, recipe, folder / "model")
+
+
+def _folders(recipe: RecipeConfig) -> list[str]:
+    """All corpora of a recipe."""
+    mixtures = [stage.utterances for stage in recipe.stages if stage.utterances is not None]
+    named = [folder for mixture in mixtures for folder in mixture.corpora.values()]
+    return [*recipe.corpus, *sorted(set(named))]
 
 
 def _tokenizer(recipe: RecipeConfig, out: Path) -> Tokenizer:
     """The vocabulary of a run, learnt once from generated sentences and their translations."""
-    path = out / "tokenizer.json"
+    path = out / TOKENIZER_FILE
     if path.exists():
         return Tokenizer.load(path)
     tokenizer = Tokenizer.train(
@@ -105,10 +120,18 @@ def _tokenizer(recipe: RecipeConfig, out: Path) -> Tokenizer:
 
 def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
     rng = random.Random(recipe.tokenizer.seed)
+    pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
+    languages = list(dict.fromkeys(language for pair in pairs for language in pair))
     for _ in range(recipe.tokenizer.sentences):
         sentence = sample_sentence(rng, split="train")
-        yield " ".join(sentence.source)
-        yield " ".join(sentence.targets[recipe.system.tgt_lang])
+        for language in languages:
+            words = sentence.source if language == HUB else sentence.targets.get(language)
+            if words is None:
+                raise ConfigError(
+                    f"the grammar has no {language!r} to learn a vocabulary from; put the language "
+                    f"model's own {TOKENIZER_FILE} into {recipe.out}"
+                )
+            yield " ".join(words)
 
 
 def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig:
@@ -198,7 +221,18 @@ def _examples(
     phones: dict[str, int],
     talks: Sequence[Talk],
     system: Any,
-) -> Examples:
+) -> Examples | UtteranceExamples:
+    augment = None if stage.augment is None else Augment(stage.augment)
+    if stage.utterances is not None:
+        return utterance_examples(
+            stage.utterances,
+            system,
+            tokenizer,
+            talks,
+            augment,
+            seed=recipe.seed,
+            stage=stage.name,
+        )
     grid = Grid(
         segment_samples=system.segment_samples,
         frame_samples=system.encoder.frontend.rate.stride,
@@ -206,7 +240,6 @@ def _examples(
     )
     if stage.objective in NEED_TIMES:
         check_times(talks, stage.name, stage.objective)
-    augment = None if stage.augment is None else Augment(stage.augment)
     collator = Collator(tokenizer, grid, phones, augment, stage.data.text_forms)
     return Examples(
         stage.data,
@@ -240,12 +273,14 @@ def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
 
     corpora: digests of what the data says, wherever it lies.
     """
+    stage = recipe.stages[index]
+    unused = {"utterances"} if stage.utterances is None else set()
     text = json.dumps(
         [
             recipe.system.model_dump(mode="json"),
             recipe.seed,
             list(corpora),
-            recipe.stages[index].model_dump(mode="json"),
+            stage.model_dump(mode="json", exclude=unused),
         ],
         sort_keys=True,
     )

@@ -11,6 +11,7 @@ from earvoice.data.augment import AugmentConfig
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.systems import SystemConfig
 from earvoice.systems.fasst import WAIT_TAGS
+from earvoice.train.utterances import UtteranceMixture
 
 
 class TokenizerConfig(Config):
@@ -94,6 +95,8 @@ class StageConfig(Config):
     trainable: tuple[str, ...] = ("*",)
     init: dict[str, str] | None = None
     data: MixtureConfig = MixtureConfig()
+    utterances: UtteranceMixture | None = None
+    """Whole utterances of many languages, instead of `data`: what LLaST trains on."""
     augment: AugmentConfig | None = None
     augment_ramp_steps: Annotated[int, Field(ge=0)] = 0
     """Augmentation probability grows from 0 to its value over this many steps."""

@@ -1,0 +1,244 @@
+"""LLaST: an LLM that translates speech, tuned by LoRA on both sides (arXiv 2407.15415).
+
+      samples, padded to 30 s
+         |
+      Whisper encoder        frozen, + S-LoRA; cut to the real length, 50 frames a second
+         |
+      Mlp, 3 layers          to the LLM's width
+         |
+      [chat [AUDIO] Please translate the French sentence into English. chat] target
+         |
+      chat LLM               frozen, + L-LoRA
+
+One stage on all directions at once, the transcripts of the same recordings as tasks of their own.
+Faithful to the published code: features, prompts and chat templates byte for byte, what is learnt
+(the answer and its end token), LoRA on every linear layer. Deviations:
+
+    Q1  positions: the code's run through the padding of a batch (`positions: gap`); by default the
+        text follows its own speech, as it does when one clip is decoded
+    Q2  the Whisper decoder, whose output the code throws away, is not there
+    Q4  frames are at most the window's; the code lets a longer clip blank its neighbours' text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from earvoice.config import Config, Count
+from earvoice.errors import UsageError
+from earvoice.models.adapters import Mlp
+from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
+from earvoice.models.lora import LoraConfig, adapt_llama, adapt_whisper
+from earvoice.models.splice import IGNORED, Answer, Spliced, splice
+from earvoice.models.whisper import Whisper, WhisperConfig
+from earvoice.nn.lora import lora_layers
+from earvoice.policies import Policy, WaitK
+from earvoice.policies.schedule import OFFLINE_K
+from earvoice.search.beam import BeamSettings
+from earvoice.sessions.window import WindowInterpreter, WindowSettings
+from earvoice.text.chat import CHATS, ChatTemplate, Task
+from earvoice.text.languages import language
+from earvoice.text.prompt import Prompt
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.units import SAMPLE_RATE
+
+DIRECTIONS = ("fr-en", "es-en", "de-en", "it-en", "zh-en", "ja-en", "en-ja", "en-de", "en-zh")
+"""The paper's nine directions of CoVoST 2, in the order of the published training lists."""
+
+
+class LlastConfig(Config):
+    """LLaST's sizes; defaults are the 2B model (TinyLlama). Brackets: the published code's."""
+
+    kind: Literal["llast"] = "llast"
+    directions: Annotated[tuple[str, ...], Field(min_length=1)] = DIRECTIONS
+    encoder: WhisperConfig = WhisperConfig()
+    adapter_layers: Count = 3  # [projector_depth]
+    llm: LlamaConfig = LlamaConfig(dim=2048, layers=22, kv_heads=4, ffn_dim=5632)
+    chat: Literal["tinyllama", "llama2"] = "tinyllama"
+    speech_lora: LoraConfig | None = LoraConfig(rank=128, alpha=64.0)  # S-LoRA
+    llm_lora: LoraConfig | None = LoraConfig(rank=512, alpha=256.0)  # L-LoRA
+    positions: Literal["compact", "gap"] = "compact"
+    beams: Count = 5
+    max_tokens: Count = 256  # of one window [max_new_tokens]
+    k: Count = OFFLINE_K  # read all there is; for live use ask for another policy
+    n: Count = 3
+    segment_ms: Annotated[int, Field(ge=100)] = 1000  # step of a live stream
+    pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
+
+    @field_validator("directions")
+    @classmethod
+    def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
+        for direction in directions:
+            src, dash, tgt = direction.partition("-")
+            if not dash:
+                raise ValueError(f"{direction!r} must be two language codes such as 'de-en'")
+            try:
+                language(src), language(tgt)
+            except UsageError as error:
+                raise ValueError(str(error)) from error
+        return directions
+
+    @model_validator(mode="after")
+    def _window_has_a_segment(self) -> LlastConfig:
+        if self.window_segments < 1:
+            raise ValueError(
+                f"segment_ms is {self.segment_ms}, it must be at most the encoder's window, "
+                f"{self.encoder.window_samples * 1000 // SAMPLE_RATE} ms"
+            )
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Source and target of every direction."""
+        split = (direction.partition("-") for direction in self.directions)
+        return tuple((src, tgt) for src, _, tgt in split)
+
+    @property
+    def src_lang(self) -> str:
+        """Source language of the first direction."""
+        return self.pairs[0][0]
+
+    @property
+    def tgt_lang(self) -> str:
+        """Target language of the first direction."""
+        return self.pairs[0][1]
+
+    @property
+    def phones(self) -> int:
+        """It has no phoneme head."""
+        return 0
+
+    @property
+    def faithful(self) -> bool:
+        """An utterance is written whole: there is nothing to hold."""
+        return True
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples of one step of a live stream."""
+        return self.segment_ms * SAMPLE_RATE // 1000
+
+    @property
+    def window_segments(self) -> int:
+        """Segments that fit into the encoder's window."""
+        return self.encoder.window_samples // self.segment_samples
+
+
+class Llast(nn.Module):
+    """The network. `lm` may be any `LanguageModel`; the default is built from the configuration."""
+
+    def __init__(self, config: LlastConfig, lm: LanguageModel | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Whisper(config.encoder)
+        self.adapter = Mlp(config.encoder.dim, config.llm.dim, config.adapter_layers)
+        self.lm = Llama(config.llm) if lm is None else lm
+        if config.speech_lora is not None:
+            adapt_whisper(self.encoder, config.speech_lora)
+        if config.llm_lora is not None and isinstance(self.lm, Llama):
+            adapt_llama(self.lm, config.llm_lora)
+
+    def initialise(self) -> None:
+        """Random weights for training from scratch; every adaptation starts as no change."""
+        if isinstance(self.lm, Llama):
+            self.lm.initialise()
+        for _, layer in lora_layers(self):
+            layer.reset_lora()
+
+    # ---------------------------------------------------------------- speech and prompt
+
+    def embeddings_of(self, samples: int) -> int:
+        """Speech embeddings that so many samples give: 50 a second, at most the window's."""
+        return self.encoder.frames_of(samples)
+
+    def forward(self, samples: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """Speech embeddings of a batch.
+
+        Args: samples [B, W], zeros behind each end; counts: samples of each, None for W.
+        Returns: [B, N, D_llm]; item i has `embeddings_of(counts[i])` real ones.
+        """
+        return self.adapter(self.encoder(samples, counts))
+
+    @property
+    def chat(self) -> ChatTemplate:
+        """The chat template of the language model."""
+        return CHATS[self.config.chat]
+
+    def prompt(
+        self, tokenizer: Tokenizer, src_lang: str, tgt_lang: str, task: Task = "translate"
+    ) -> Prompt:
+        """Token ids around the speech."""
+        return self.chat.encode(tokenizer, task, src_lang, tgt_lang)
+
+    def encode(self, audio: Sequence[Tensor]) -> list[Tensor]:
+        """Samples [W] each -> speech embeddings [N, D_llm] each."""
+        counts = [len(samples) for samples in audio]
+        speech = self(pad_sequence(list(audio), batch_first=True), counts)
+        return [row[: self.embeddings_of(n)] for row, n in zip(speech, counts, strict=True)]
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Tokens of prompt and text: [T] -> [T, D_llm]."""
+        return self.lm.embed(ids)
+
+    def interpreter(
+        self, tokenizer: Tokenizer, *, policy: Policy | None = None, rows: int = 1
+    ) -> WindowInterpreter:
+        """A live interpreter over these weights: the window loop, 30 s at most."""
+        config = self.config
+        prompts = [self.prompt(tokenizer, *pair) for pair in config.pairs]
+        room = max(len(prompt.before) + len(prompt.after) for prompt in prompts)
+        settings = WindowSettings(
+            pairs=config.pairs,
+            policy=policy or WaitK(config.k, config.n),
+            prompt=lambda source, target, context: self.prompt(tokenizer, source, target),
+            segment_samples=config.segment_samples,
+            window=config.window_segments,
+            pause_after=config.pause_segments,
+            cache_entries=room + config.encoder.frames + config.max_tokens,
+            search=BeamSettings(config.beams),
+        )
+        return WindowInterpreter(self, tokenizer, settings, rows=rows)
+
+    # ---------------------------------------------------------------- training
+
+    def bind(self, tokenizer: Tokenizer) -> None:
+        """Nothing: prompts and answers come with a batch, in token ids."""
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Mapping[str, Tensor]]]:
+        """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
+        return {"translate": self.translate_objective}
+
+    def translate_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Cross entropy of the answers: translations and transcripts alike."""
+        with torch.random.fork_rng(devices=[]):  # dropout is a function of the batch
+            torch.manual_seed(batch.seed)
+            hidden, spliced = self.training_forward(
+                batch.samples, batch.counts, batch.prompts, batch.answers
+            )
+        counted = spliced.labels != IGNORED
+        logits, labels = self.lm.logits(hidden[counted]).float(), spliced.labels[counted]
+        loss = F.cross_entropy(logits, labels)
+        accuracy = (logits.argmax(-1) == labels).float().mean()
+        return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
+
+    def training_forward(
+        self,
+        samples: Tensor,
+        counts: Sequence[int],
+        prompts: Sequence[Prompt],
+        answers: Sequence[Answer],
+    ) -> tuple[Tensor, Spliced]:
+        """Hidden states [B, T, D] of the whole batch, and its layout."""
+        speech = self(samples, counts)
+        frames = [self.embeddings_of(count) for count in counts]
+        gap = self.config.positions == "gap"
+        spliced = splice(self.lm, speech, frames, prompts, answers, gap=gap)
+        return self.lm(spliced.x, spliced.entries), spliced

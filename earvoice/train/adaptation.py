@@ -1,0 +1,70 @@
+"""LoRA-only checkpoints: what was learnt beside a frozen network, and nothing of it.
+
+adaptation.safetensors    LoRA on both sides and the adapter, by our names
+config.json               the system they belong to
+manifest.json             size and SHA-256 of both
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from earvoice.errors import CheckpointError
+from earvoice.models.files import MANIFEST, read_safetensors, verify_manifest, write_manifest
+from earvoice.nn.lora import is_lora
+
+ADAPTATION_FILE = "adaptation.safetensors"
+CONFIG_FILE = "config.json"
+
+
+def is_adaptation(name: str) -> bool:
+    """Whether a tensor of a system is learnt when its encoder and language model are frozen."""
+    return is_lora(name) or name.startswith("adapter.")
+
+
+def adaptation_of(system: nn.Module) -> dict[str, Tensor]:
+    """The tensors of an adaptation."""
+    return {name: value for name, value in system.state_dict().items() if is_adaptation(name)}
+
+
+def write_adaptation(tensors: dict[str, Tensor], config_json: str, folder: Path) -> Path:
+    """Writes the folder; one that was there is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    whole = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    save_file(whole, folder / ADAPTATION_FILE)
+    (folder / CONFIG_FILE).write_text(config_json)
+    write_manifest(folder)
+    return folder
+
+
+def apply_adaptation(system: nn.Module, folder: Path) -> None:
+    """Puts the tensors of a folder into a system with LoRA; its base stays as it is.
+
+    Raises: CheckpointError when the folder is damaged, or does not fit to the last name.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder} has no {MANIFEST}: it is not a finished adaptation")
+    verify_manifest(folder, required=(ADAPTATION_FILE, CONFIG_FILE))
+    put_adaptation(system, read_safetensors(folder / ADAPTATION_FILE), str(folder))
+
+
+def put_adaptation(system: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+    """The same from tensors in memory. Raises: CheckpointError."""
+    own = adaptation_of(system)
+    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    if missing or unknown:
+        raise CheckpointError(
+            f"{where}: {len(missing)} tensors missing (e.g. {missing[:2]}), "
+            f"{len(unknown)} unknown (e.g. {unknown[:2]})"
+        )
+    for name, value in tensors.items():
+        if own[name].shape != value.shape:
+            raise CheckpointError(
+                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
+            )
+    system.load_state_dict(tensors, strict=False)
