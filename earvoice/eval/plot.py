@@ -46,6 +46,7 @@ def plot_curves(
             axes.annotate(point.label, place, textcoords="offset points", xytext=(5, -12))
     axes.set_xlabel(latency)
     axes.set_ylabel(quality)
+    axes.margins(x=0.08)  # room for the last label
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=130)
