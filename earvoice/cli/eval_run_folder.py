@@ -137,7 +137,8 @@ def write_references(out: Path, talks: Sequence[Talk], language: str) -> None:
                 f"- {{offset: {start_s:.6f}, duration: {end_s - start_s:.6f}, wav: {name}}}"
             )
             references.append(" ".join(sentence.targets[language].text.split()))
-            sources.append(" ".join(word.text for word in sentence.words) or sentence.text)
+            spoken = sentence.text or " ".join(word.text for word in sentence.words)
+            sources.append(" ".join(spoken.split()))
     for name, lines in (
         ("segments.yaml", segments),
         ("references.txt", references),
