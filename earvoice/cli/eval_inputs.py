@@ -16,9 +16,8 @@ from earvoice.eval.finalization import SPOKEN
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.lags import SEGMENTER
-from earvoice.eval.lines import read_lines
 from earvoice.eval.longform import Segmenter, soft_segmenter
-from earvoice.eval.references import read_segments
+from earvoice.eval.references import read_references, read_segments
 from earvoice.eval.runlog import LOG_FILE
 from earvoice.eval.runs import READERS
 from earvoice.eval.scored import (
@@ -143,8 +142,7 @@ def _scored(
         items = items_of_segments(hypotheses, cut, segmenter)
         return Scored(items, "long", args.tgt_lang, hypotheses, cut, args.src_lang, extras)
     lines, spoken = (
-        None if path is None else [line.strip() for line in read_lines(path)]
-        for path in (references, sources)
+        None if path is None else read_references(path) for path in (references, sources)
     )
     items = items_of_sentences(hypotheses, lines, spoken)
     return Scored(items, "short", args.tgt_lang, hypotheses, (), args.src_lang, extras)

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from earvoice.cli.eval_inputs import Inputs, add_inputs, open_inputs
+from earvoice.eval.doubts import doubts
 from earvoice.eval.pace import pace_warning
 from earvoice.eval.score import METRICS, compute, defaults
 from earvoice.eval.scored import Scores
@@ -55,9 +56,9 @@ def run_score(args: argparse.Namespace) -> int:
     given = args.metrics
     names = defaults(scored.form) if given is None else tuple(n.strip() for n in given.split(","))
     found = compute(scored, names)
-    warning = pace_warning(scored)
-    if warning is not None:
-        print(f"earvoice: warning: {warning}", file=sys.stderr)
+    for warning in (pace_warning(scored), *doubts(scored)):
+        if warning is not None:
+            print(f"earvoice: warning: {warning}", file=sys.stderr)
     print(json.dumps(found.to_json(), ensure_ascii=False) if args.json else _table(found))
     return 0
 

@@ -11,6 +11,8 @@ from typing import Any
 from earvoice.eval.hypotheses import DataError
 
 MAX_LINE_CHARS = 1 << 24
+LARGEST = 1e15
+"""No number of a log is larger: milliseconds of 30,000 years."""
 
 
 def read_text(path: Path) -> str:
@@ -58,8 +60,10 @@ def number(where: str, data: dict[str, Any], key: str) -> float:
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{where}: {key} is {value!r}, it must be a number")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise DataError(f"{where}: {key} is {value!r}, it must be finite")
+    if abs(value) > LARGEST:
+        raise DataError(f"{where}: {key} is beyond {LARGEST:.0e}, which no log can mean")
     return value
 
 

@@ -12,6 +12,8 @@ from earvoice.eval.references import Segment
 from earvoice.eval.soft_segmenter import assign, pieces_of
 from earvoice.eval.units import Unit, joined, reference_units, units_of
 
+BEYOND_US = 1_000_000
+"""A segment may end this much after its audio: rounding, or a last packet that was cut off."""
 Segmenter = Callable[[Sequence[Sequence[str]], Sequence[str], Unit], list[int | None]]
 """From the units of each segment and those written, in order, to the segment of each written unit.
 
@@ -60,7 +62,8 @@ def soft_segmenter(
 def matched(hypotheses: Sequence[Hypothesis], segments: Sequence[Segment]) -> dict[str, Hypothesis]:
     """Hypotheses by recording, each of which has segments.
 
-    Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
+    Raises: DataError for a recording without a hypothesis, a hypothesis without references, and
+    a segment that ends after its audio.
     """
     said = by_name(hypotheses)
     wanted = dict.fromkeys(segment.recording for segment in segments)
@@ -84,14 +87,28 @@ def cut_at_segments(
 ) -> list[Cut]:
     """Every reference segment with its part of the output, in the order of the segments.
 
-    Raises: DataError for a recording without a hypothesis, or a hypothesis without references.
+    Raises: DataError for a recording without a hypothesis, a hypothesis without references, and
+    a segment that ends after its audio.
     """
     said = matched(hypotheses, segments)
+    for segment in segments:
+        _check_inside(segment, said[segment.recording])
     owners = {name: _owners(said[name], segments, segmenter) for name in said}
     return [
         _cut(said[item.recording], owners[item.recording][i], item)
         for i, item in enumerate(segments)
     ]
+
+
+def _check_inside(segment: Segment, hypothesis: Hypothesis) -> None:
+    end_us = segment.offset_us + segment.duration_us
+    if hypothesis.source_us is None or end_us <= hypothesis.source_us + BEYOND_US:
+        return
+    raise DataError(
+        f"{segment.timed_where or segment.where}: the segment ends at {end_us / 1e6:g} s, "
+        f"recording {segment.recording!r} at {hypothesis.source_us / 1e6:g} s "
+        f"({hypothesis.where}); are these the segments of this audio, in seconds?"
+    )
 
 
 def _owners(

@@ -13,8 +13,8 @@ from typing import Any
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import DataError, Hypothesis
 from earvoice.eval.interop import read_simuleval, read_simulstream
-from earvoice.eval.lines import read_lines, read_text
-from earvoice.eval.references import read_segments
+from earvoice.eval.lines import read_text
+from earvoice.eval.references import read_references, read_segments
 from earvoice.eval.runlog import LOG_FILE, read_runlog
 from earvoice.eval.score import Scores, compute
 from earvoice.eval.scored import (
@@ -106,7 +106,7 @@ def _scored(
         return Scored(items, "short", where.language, hypotheses, extras=extras)
 
     if segments is None:
-        lines = None if references is None else [line.strip() for line in read_lines(references)]
+        lines = None if references is None else read_references(references)
         return short(items_of_sentences(hypotheses, lines))
     if references is None:
         raise DataError(f"{segments} needs references, one line per segment: --references")

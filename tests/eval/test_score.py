@@ -96,7 +96,7 @@ def test_a_clock_the_log_does_not_have_is_undefined(tmp_path, capsys):
         ({"ref.yaml": YAML.replace("2.5", "soon")}, "entry 2: offset is 'soon'"),
         ({"ref.yaml": YAML.replace("2.5", "-2.5")}, "entry 2: .*negative"),
         ({"ref.yaml": "- {offset: 0, duration: 1}\n- []\n"}, "entry 1: must have wav"),
-        ({"ref.yaml": "- [\n"}, "ref.yaml: "),
+        ({"ref.yaml": "- [\n"}, "ref.yaml line 2: not YAML"),
         ({"ref.txt": b"eins\xff\nzwei\n"}, "line 1: byte 4 is not UTF-8"),
     ],
 )
