@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import sys
@@ -106,7 +105,7 @@ def _report(reproduction: Any, args: argparse.Namespace) -> None:
     from earvoice.reproduce.plot import plot
     from earvoice.reproduce.report import PICTURE, TABLE, results, write
 
-    found = results(reproduction, _command())
+    found = results(reproduction, _command(args))
     write(found, args.out)
     drawn = not args.no_plot and any(claim["rows"] for claim in found["claims"].values())
     if drawn:
@@ -146,7 +145,14 @@ def _file(paper: str) -> Path:
     return path
 
 
-def _command() -> str:
-    """The command as it was given; of absolute paths only the last name."""
-    words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:]]
-    return shlex.join(["earvoice", *words])
+def _command(args: argparse.Namespace) -> str:
+    """The command that runs what is reported; of absolute paths only the last name."""
+    words = ["earvoice", "reproduce", args.paper]
+    for name in ("claims", "seeds", "corpus", "test", "out", "base", "steps_scale"):
+        given = getattr(args, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value in (None, "", 1.0):
+                continue
+            shown = value.name if isinstance(value, Path) and value.is_absolute() else str(value)
+            words += [f"--{name.replace('_', '-')}", shown]
+    return shlex.join(words)

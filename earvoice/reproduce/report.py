@@ -130,8 +130,10 @@ def _claim(claim: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {item['says']} | {difference} | {by_seed} | {item['verdict']} |")
     for on in dict.fromkeys(row["on"] for row in claim["rows"]):
         lines += ["", *_table(claim, on)]
+    done = f"Seeds done: {', '.join(map(str, claim['seeds']))}."
     if claim["models"]:
-        lines += ["", f"Model: {', '.join(claim['models'])}."]
+        done += f" Model: {', '.join(claim['models'])}."
+    lines += ["", done]
     for remark in claim["remarks"]:
         lines += ["", remark]
     return lines

@@ -145,9 +145,9 @@ class ReproduceConfig(Config):
                 if missing:
                     raise ValueError(f"claims.{name}: no arm {missing[0]!r}")
             for statement in claim.statements:
-                for arm in (statement.better, statement.worse):
-                    if arm not in known:
-                        raise ValueError(f"claims.{name}: {arm!r} is none of {', '.join(known)}")
+                for named in (statement.better, statement.worse):
+                    if named not in known:
+                        raise ValueError(f"claims.{name}: {named!r} is none of {', '.join(known)}")
         return self
 
     def stage(self, name: str) -> StageConfig:
