@@ -141,7 +141,7 @@ class ReproduceConfig(Config):
         for name, claim in self.claims.items():
             known = _arms_of(claim)
             if isinstance(claim, ArmsClaim):
-                missing = [arm for arm in claim.arms if arm not in self.arms]
+                missing = [trained for trained in claim.arms if trained not in self.arms]
                 if missing:
                     raise ValueError(f"claims.{name}: no arm {missing[0]!r}")
             for statement in claim.statements:
