@@ -152,7 +152,7 @@ def _table(claim: Mapping[str, Any], on: str) -> list[str]:
     same = all(item == points[0] for item in points)
     head = points[0] if same else [""] * across
     lines = [
-        f"{_SETS[on].capitalize()}{_what(rows)}",
+        f"{_SETS[on][0].upper()}{_SETS[on][1:]}{_what(rows)}",
         "",
         f"| | {' | '.join(head)} |{paper}",
         "|---|" + "---|" * (across + beside),
