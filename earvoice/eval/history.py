@@ -12,19 +12,18 @@ what was written, not as its square. A word that only grows ("zu", "zusammen") i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from earvoice.errors import EarvoiceError
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
 from earvoice.eval.lines import number, read_json_lines, text, texts
+from earvoice.eval.logged import stamped_of
 from earvoice.eval.scored import Scored
 from earvoice.eval.units import Unit, units_of
-from earvoice.events import Commit, Draft, Stamped, Stream, loads
+from earvoice.events import Commit, Draft, Stamped, Stream
 
 HISTORIES = "histories"
 """The key in `Scored.extras` of a function without arguments that gives the histories."""
@@ -148,7 +147,7 @@ def history_of_runlog(path: Path) -> list[History]:
             found += [view.history for view in views.values()] or [first]
             first = None
         else:
-            stamped = _stamped(where, data)
+            stamped = stamped_of(where, data)
             if isinstance(stamped.event, Commit | Draft):
                 _show(stamped, stamped.event, views, first)
     return found
@@ -158,13 +157,6 @@ def _head(where: str, head: Any) -> History:
     if not isinstance(head, dict):
         raise DataError(f"{where}: recording must be an object")
     return History(text(where, head, "name"), where, round(number(where, head, "source_us")))
-
-
-def _stamped(where: str, data: dict[str, Any]) -> Stamped:
-    try:
-        return loads(json.dumps(data["stamped"]))
-    except (KeyError, ValueError, TypeError, EarvoiceError) as error:
-        raise DataError(f"{where}: {error!r}") from None
 
 
 @dataclass

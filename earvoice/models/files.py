@@ -30,7 +30,12 @@ def load_weights(
     assign: the given tensors become the module's own, which may be on "meta"; nothing is copied.
     Raises: CheckpointError naming what is missing, unknown or misshapen.
     """
-    own = module.state_dict()
+    check_tensors(module.state_dict(), weights, where)
+    module.load_state_dict(dict(weights), assign=assign)
+
+
+def check_tensors(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str) -> None:
+    """Raises: CheckpointError naming what is missing, unknown or misshapen in `weights`."""
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or unknown:
         raise CheckpointError(
@@ -42,7 +47,6 @@ def load_weights(
             raise CheckpointError(
                 f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
             )
-    module.load_state_dict(dict(weights), assign=assign)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

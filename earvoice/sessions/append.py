@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
 from earvoice.models.llm import LanguageModel
@@ -36,6 +35,7 @@ from earvoice.policies import Policy, Read, View, WaitK, drafts_after
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.buffer import SegmentBuffer
+from earvoice.sessions.fed import FedSession
 from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
@@ -88,7 +88,7 @@ class AppendSettings:
     text_position: TextPosition = "count"
 
 
-class AppendSession:
+class AppendSession(FedSession):
     """One listener's stream over an append-only model. Implements `Session`."""
 
     def __init__(self, owner: AppendInterpreter, request: Request, pool: RowPool, row: int) -> None:
@@ -106,40 +106,8 @@ class AppendSession:
         self._span_start_s = 0.0
         self._done = False
 
-    @property
-    def lag_s(self) -> float:
-        """Seconds of audio received but not yet processed."""
-        return self.audio.waiting_s
-
-    def feed(self, audio: Audio) -> None:
-        """Buffers audio of any rate and channel count."""
-        if self._done:
-            raise UsageError("the session is finished; open a new one for more audio")
-        self.audio.push(audio)
-
-    def push(self, audio: Audio) -> list[Event]:
-        """Buffers, then advances while a whole segment waits."""
-        self.feed(audio)
-        events: list[Event] = []
-        while self.audio.has_segment:
-            events += self._owner.advance([self])[0]
-        return events
-
-    def update(self, **changes: Any) -> list[Event]:
-        """Changes the policy from here on; other changes need another stream.
-
-        Raises: UsageError naming what can change.
-        """
-        if self._done:
-            raise UsageError("the session is finished; nothing can change any more")
-        unknown = sorted(changes.keys() - {"policy"})
-        if unknown:
-            raise UsageError(f"update: {unknown[0]!r} cannot change here; 'policy' can")
-        policy = changes["policy"]
-        if not callable(getattr(policy, "decide", None)):
-            raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
-        self.policy = policy
-        return []
+    def _advance(self) -> list[Event]:
+        return self._owner.advance([self])[0]
 
     def finish(self) -> list[Event]:
         """Processes what is left, then closes. A second call gives nothing."""
@@ -152,7 +120,7 @@ class AppendSession:
             self.audio.add_silence(silent)
             for index in range(segments + silent):
                 self.progress.final = index == segments + silent - 1
-                events += self._owner.advance([self])[0]
+                events += self._advance()
         events += self._commit(self.text.finish())
         self._done = True
         self._give_back()

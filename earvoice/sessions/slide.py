@@ -4,7 +4,7 @@
     after    [prompt]       E3 E4 E5 <sp_end>        T3 T4 T5     numbered from the oldest speech
 
 Keys and values stay as they were computed, with what they had seen; only keys turn with their
-positions. Computing them anew from the window alone was tried and translates worse.
+positions.
 """
 
 from __future__ import annotations

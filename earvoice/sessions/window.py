@@ -20,12 +20,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
 from earvoice.models.llm import LanguageModel
@@ -37,6 +36,7 @@ from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.audio_window import AudioWindow
 from earvoice.sessions.buffer import SegmentBuffer
+from earvoice.sessions.fed import FedSession
 from earvoice.sessions.words import split_words
 from earvoice.text.prompt import Prompt
 from earvoice.text.stream import TextStream
@@ -87,7 +87,7 @@ class WindowSettings:
     context_words: int = 0
 
 
-class WindowSession:
+class WindowSession(FedSession):
     """One listener's stream over an offline model. Implements `Session`."""
 
     def __init__(self, owner: WindowInterpreter, request: Request) -> None:
@@ -111,44 +111,12 @@ class WindowSession:
         self._done = False
 
     @property
-    def lag_s(self) -> float:
-        """Seconds of audio received but not yet processed."""
-        return self.audio.waiting_s
-
-    @property
     def ready(self) -> bool:
         """Whether a step has something to do."""
         return self.audio.has_segment or (self._final and not self._done)
 
-    def feed(self, audio: Audio) -> None:
-        """Buffers audio of any rate and channel count."""
-        if self._done:
-            raise UsageError("the session is finished; open a new one for more audio")
-        self.audio.push(audio)
-
-    def push(self, audio: Audio) -> list[Event]:
-        """Buffers, then advances while a whole segment waits."""
-        self.feed(audio)
-        events: list[Event] = []
-        while self.audio.has_segment:
-            events += self._owner.advance([self])[0]
-        return events
-
-    def update(self, **changes: Any) -> list[Event]:
-        """Changes the policy from here on; other changes need another stream.
-
-        Raises: UsageError naming what can change.
-        """
-        if self._done:
-            raise UsageError("the session is finished; nothing can change any more")
-        unknown = sorted(changes.keys() - {"policy"})
-        if unknown:
-            raise UsageError(f"update: {unknown[0]!r} cannot change here; 'policy' can")
-        policy = changes["policy"]
-        if not callable(getattr(policy, "decide", None)):
-            raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
-        self.policy = policy
-        return []
+    def _advance(self) -> list[Event]:
+        return self._owner.advance([self])[0]
 
     def finish(self) -> list[Event]:
         """Processes what is left, then closes. A second call gives nothing."""
@@ -160,7 +128,7 @@ class WindowSession:
         events: list[Event] = []
         for index in range(segments):
             self._final = index == segments - 1
-            events += self._owner.advance([self])[0]
+            events += self._advance()
         events += self._commit(self.text.finish(), 0)
         self._done = True
         return [*events, Finished()]

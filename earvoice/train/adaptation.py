@@ -14,7 +14,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
-from earvoice.models.files import MANIFEST, read_safetensors, verify_manifest, write_manifest
+from earvoice.models.files import (
+    MANIFEST,
+    check_tensors,
+    read_safetensors,
+    verify_manifest,
+    write_manifest,
+)
 from earvoice.nn.lora import is_lora
 
 ADAPTATION_FILE = "adaptation.safetensors"
@@ -55,16 +61,5 @@ def apply_adaptation(system: nn.Module, folder: Path) -> None:
 
 def put_adaptation(system: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     """The same from tensors in memory. Raises: CheckpointError."""
-    own = adaptation_of(system)
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or unknown:
-        raise CheckpointError(
-            f"{where}: {len(missing)} tensors missing (e.g. {missing[:2]}), "
-            f"{len(unknown)} unknown (e.g. {unknown[:2]})"
-        )
-    for name, value in tensors.items():
-        if own[name].shape != value.shape:
-            raise CheckpointError(
-                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
-            )
+    check_tensors(adaptation_of(system), tensors, where)
     system.load_state_dict(tensors, strict=False)

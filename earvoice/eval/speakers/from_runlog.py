@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from earvoice.errors import EarvoiceError
 from earvoice.eval.hypotheses import DataError, microseconds
 from earvoice.eval.lines import read_json_lines
+from earvoice.eval.logged import stamped_of
 from earvoice.eval.speakers.utterances import Utterance
 from earvoice.eval.units import Unit
-from earvoice.events import Boundary, Commit, Role, Stamped, Stream, loads
+from earvoice.events import Boundary, Commit, Role, Stamped, Stream
 
 NOBODY = "-"
 """The speaker of streams that name none."""
@@ -42,7 +41,7 @@ def read_runlog_utterances(
             found += recording.utterances()
             recording = None
         else:
-            recording.take(where, _stamped(where, data))
+            recording.take(where, stamped_of(where, data))
     return found, names
 
 
@@ -56,13 +55,6 @@ def _name(where: str, head: Any, before: Sequence[str]) -> str:
             f"{where}: settled is {head['settled']!r}; speakers are scored by what they commit"
         )
     return str(head["name"])
-
-
-def _stamped(where: str, data: dict[str, Any]) -> Stamped:
-    try:
-        return loads(json.dumps(data["stamped"]))
-    except (KeyError, ValueError, TypeError, EarvoiceError) as error:
-        raise DataError(f"{where}: {error!r}") from None
 
 
 @dataclass

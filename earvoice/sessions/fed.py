@@ -1,0 +1,62 @@
+"""What sessions over segments share: buffering audio, advancing while some waits, a new policy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from earvoice.audio import Audio
+from earvoice.errors import UsageError
+from earvoice.events import Event
+from earvoice.policies import Policy
+from earvoice.sessions.buffer import SegmentBuffer
+
+
+class FedSession(ABC):
+    """A session's half that does not depend on how its model works.
+
+    audio: what waits; policy: when to write; `_done`: whether it is finished.
+    """
+
+    audio: SegmentBuffer
+    policy: Policy
+    _done: bool
+
+    @abstractmethod
+    def _advance(self) -> list[Event]:
+        """One segment, or what else a step is."""
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds of audio received but not yet processed."""
+        return self.audio.waiting_s
+
+    def feed(self, audio: Audio) -> None:
+        """Buffers audio of any rate and channel count."""
+        if self._done:
+            raise UsageError("the session is finished; open a new one for more audio")
+        self.audio.push(audio)
+
+    def push(self, audio: Audio) -> list[Event]:
+        """Buffers, then advances while a whole segment waits."""
+        self.feed(audio)
+        events: list[Event] = []
+        while self.audio.has_segment:
+            events += self._advance()
+        return events
+
+    def update(self, **changes: Any) -> list[Event]:
+        """Changes the policy from here on; other changes need another stream.
+
+        Raises: UsageError naming what can change.
+        """
+        if self._done:
+            raise UsageError("the session is finished; nothing can change any more")
+        unknown = sorted(changes.keys() - {"policy"})
+        if unknown:
+            raise UsageError(f"update: {unknown[0]!r} cannot change here; 'policy' can")
+        policy = changes["policy"]
+        if not callable(getattr(policy, "decide", None)):
+            raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
+        self.policy = policy
+        return []
