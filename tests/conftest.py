@@ -27,7 +27,7 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("corpus")
     spec = CorpusSpec(
-        split="train", languages=("de", "es"), hours=0.05, seed=7,
+        split="train", directions=("en-de", "en-es"), hours=0.05, seed=7,
         minutes=(0.5, 1.0), engines=("espeak",),
     )  # fmt: skip
     synthesise(spec, folder, jobs=1)

@@ -79,7 +79,7 @@ class Talk:
     """One recording, or a span of one: who speaks, and the sentences in order of time.
 
     `path` is None for a talk without audio (text training). `condition` says what was done to the
-    sound ("noise", "snr_db", "rt60_s"); empty for clean speech.
+    sound ("noise", "snr_db", "rt60_s"); empty for clean speech. `language` is the one spoken.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Talk:
     sentences: tuple[SpokenSentence, ...]
     first_sample: Samples = 0
     condition: Mapping[str, Any] = field(default_factory=dict)
+    language: str = "en"
 
     @property
     def duration_s(self) -> Seconds:
@@ -180,6 +181,7 @@ def talk_from_cut(cut: Mapping[str, Any], folder: Path) -> Talk:
         sentences=tuple(_sentence_of(segment) for segment in supervisions),
         first_sample=round(float(cut["start"]) * rate),
         condition=dict(custom.get("condition") or {}),
+        language=str(supervisions[0].get("language") or "en") if supervisions else "en",
     )
 
 
@@ -245,7 +247,7 @@ def _segment_of(sentence: SpokenSentence, talk: Talk, number: int) -> dict[str, 
         "duration": round(sentence.end_s - sentence.start_s, 4),
         "channel": 0,
         "text": sentence.text,
-        "language": "en",
+        "language": talk.language,
         "speaker": talk.voice,
         "custom": {
             "targets": {

@@ -3,16 +3,7 @@ import json
 import pytest
 
 from earvoice.cli import main
-from earvoice.cli.corpus import target_languages
 from earvoice.data.synth.engines import is_installed
-from earvoice.errors import UsageError
-
-
-def test_directions_become_targets():
-    assert target_languages("en-de,en-es") == ("de", "es")
-    assert target_languages("en-es, en-es") == ("es",)
-    with pytest.raises(UsageError, match="'de-en'"):
-        target_languages("de-en")
 
 
 @pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")

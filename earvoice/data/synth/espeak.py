@@ -33,6 +33,7 @@ from earvoice.data.synth.espeak_library import (
 )
 from earvoice.data.synth.phones import from_espeak
 from earvoice.data.synth.speech import Prosody, Speech, finish, spoken_text, word_times
+from earvoice.data.synth.voices import spoken_language
 from earvoice.data.synth.word_split import split_phones
 from earvoice.errors import AudioError
 
@@ -83,7 +84,8 @@ class EspeakSynthesizer:
         library.set_parameter(PITCH, min(max(pitch, 0), 99))
         library.set_parameter(RANGE, min(max(round(50 * prosody.liveliness), 0), 99))
         samples, marks = library.say(spoken_text(words))
-        phones = _phones(marks, len(samples), round(_LEAST_PHONE_S * library.rate))
+        least = round(_LEAST_PHONE_S * library.rate)
+        phones = _phones(marks, len(samples), least, spoken_language(voice))
         sounding = [phone for phone in phones if phone.label != PAUSE]
         owners = self._owners(words, sounding, marks, voice)
         timed = _timed(phones, len(samples), library.rate)
@@ -116,12 +118,13 @@ class EspeakSynthesizer:
         """The phones of a word said alone."""
         accent = voice.partition("+")[0]
         if (accent, word) not in self._citations:
-            folded = (from_espeak(name) for name in self._library.mnemonics(word))
+            language = spoken_language(voice)
+            folded = (from_espeak(name, language) for name in self._library.mnemonics(word))
             self._citations[accent, word] = tuple(p for p in folded if p and p != PAUSE)
         return self._citations[accent, word]
 
 
-def _phones(marks: Sequence[Mark], length: int, least: int) -> list[_Phone]:
+def _phones(marks: Sequence[Mark], length: int, least: int, language: str) -> list[_Phone]:
     """The phones in order; a phone right after a WORD event starts where that event does.
 
     Not where that would leave fewer than `least` samples to the phone before.
@@ -132,7 +135,7 @@ def _phones(marks: Sequence[Mark], length: int, least: int) -> list[_Phone]:
         if mark.kind == WORD:
             word_start = mark.sample
             continue
-        label = from_espeak(mark.mnemonic) if mark.kind == PHONEME else None
+        label = from_espeak(mark.mnemonic, language) if mark.kind == PHONEME else None
         if label is None:
             continue
         sample = mark.sample

@@ -11,10 +11,18 @@ from __future__ import annotations
 from earvoice.data.manifest import PAUSE
 from earvoice.errors import AudioError
 
-VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
-CONSONANTS = frozenset("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())
-PHONES = (*sorted(VOWELS | CONSONANTS), PAUSE)
-"""Every label a phone alignment can have, in a fixed order (the classes of phone training)."""
+ENGLISH_VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
+ENGLISH_CONSONANTS = frozenset("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())
+FOREIGN_VOWELS = frozenset("an en eu oe on ue".split())
+FOREIGN_CONSONANTS = frozenset("bh gh hy ly ny pf rr ts x".split())
+VOWELS = ENGLISH_VOWELS | FOREIGN_VOWELS
+CONSONANTS = ENGLISH_CONSONANTS | FOREIGN_CONSONANTS
+PHONES = (
+    *sorted(ENGLISH_VOWELS | ENGLISH_CONSONANTS),
+    PAUSE,
+    *sorted(FOREIGN_VOWELS | FOREIGN_CONSONANTS),
+)
+"""Every label a phone alignment can have, in a fixed order: those of English come first."""
 
 _ESPEAK = {
     # vowels, named by a word of each class
@@ -31,6 +39,23 @@ _ESPEAK = {
     "p": "p", "r": "r", "r-": "r", "s": "s", "S": "sh", "t": "t", "t#": "t", "t2": "t", "?": "t",
     "t[": "t", "d[": "d", "T": "th", "v": "v", "w": "w", "w#": "w", "j": "y", "z": "z", "Z": "zh",
 }  # fmt: skip
+_EUROPEAN = {
+    "a": "aa", "e": "ey", "o": "ow", "y": "ue", "y:": "ue", "W": "oe", "Y": "oe", "Y:": "oe",
+    "A~": "an", "E~": "en", "W~": "en", "O~": "on", "n^": "ny",
+}  # fmt: skip
+_ESPEAK_OF: dict[str, dict[str, str]] = {
+    "de": _EUROPEAN | {
+        "3": "ah", "C": "hy", "x": "x", "E:": "eh", "UR": "uh", "R": "r", "OY": "oy", "ts": "ts",
+        "pF": "pf",
+    },
+    "es": _EUROPEAN | {
+        "**": "r", "*": "r", "R2": "rr", "B": "bh", "Q": "gh", "x": "x", "l^": "ly", "J^": "y",
+        "oI": "oy", "eU": "eu", "p:": "p",
+    },
+    "fr": _EUROPEAN | {"a-": "aa", "e-": "ey", "y-": "ue", "z2": "z"},
+}  # fmt: skip
+_ESPEAK_MARKS = frozenset(["_|", "_!", "|", "!", "(en)", "(de)", "(es)", "(fr)"])
+"""Glottal stops before vowels, and changes of language within a sentence."""
 _ESPEAK_SILENT = frozenset(["", ";", ":", "|", "||"])
 _ESPEAK_STRESS = "',%="
 _ARPABET = {
@@ -40,16 +65,24 @@ _ARPABET = {
 }  # fmt: skip
 
 
-def from_espeak(mnemonic: str) -> str | None:
-    """The phone an espeak-ng mnemonic stands for; None for marks without a sound of their own."""
+def from_espeak(mnemonic: str, language: str = "en") -> str | None:
+    """The phone an espeak-ng mnemonic stands for; None for marks without a sound of their own.
+
+    language: of the voice ("de"). It may lend words from English, with English phonemes.
+    """
     bare = mnemonic.lstrip(_ESPEAK_STRESS)
+    if language != "en" and bare in _ESPEAK_MARKS:
+        return None
     if bare.startswith("_"):
         return PAUSE
     if bare in _ESPEAK_SILENT:
         return None
-    phone = _ESPEAK.get(bare)
+    own = _ESPEAK_OF.get(language, {})
+    phone = own.get(bare) or _ESPEAK.get(bare)
     if phone is None:
-        raise AudioError(f"the espeak-ng phoneme {mnemonic!r} is not one of its English phonemes")
+        raise AudioError(
+            f"the espeak-ng phoneme {mnemonic!r} is not one of its {language} phonemes"
+        )
     return phone
 
 
@@ -57,6 +90,6 @@ def from_arpabet(symbol: str) -> str:
     """The phone of a flite or festival segment name."""
     bare = symbol.lower().rstrip("012")
     phone = _ARPABET.get(bare, bare)
-    if phone not in VOWELS and phone not in CONSONANTS and phone != PAUSE:
+    if phone not in PHONES[: PHONES.index(PAUSE) + 1]:
         raise AudioError(f"the segment {symbol!r} is not an English phone of flite or festival")
     return phone

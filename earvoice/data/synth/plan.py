@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from earvoice.data.synth.engines import is_installed, usable_voices
+from earvoice.data.synth.grammar import LANGUAGES
 from earvoice.data.synth.render import RULES, Split, TalkSpec
-from earvoice.data.synth.voices import ACCENTS, Voice
+from earvoice.data.synth.voices import ACCENTS_OF, Voice
 from earvoice.errors import UsageError
 from earvoice.units import Seconds
 
-LANGUAGES = ("de", "es")
 _LEAST_MINUTES = 0.05
 _PLANNING = 0xFFFF_FFFF
 """The "talk index" of the random numbers that plan a corpus."""
@@ -24,12 +24,13 @@ _PLANNING = 0xFFFF_FFFF
 class CorpusSpec:
     """The arguments of a corpus.
 
-    `engines` limits the split's synthesizers; empty: all of them that are installed.
+    `directions` are pairs such as "en-de"; the hours are divided equally among the languages
+    spoken. `engines` limits the split's synthesizers; empty: all of them that are installed.
     `flite_share` is the share of talks that flite speaks where espeak speaks the others.
     """
 
     split: Split
-    languages: tuple[str, ...]
+    directions: tuple[str, ...]
     hours: float
     seed: int
     minutes: tuple[float, float] = (1.0, 10.0)
@@ -39,12 +40,15 @@ class CorpusSpec:
     def __post_init__(self) -> None:
         if self.split not in RULES:
             raise UsageError(f"split is {self.split!r}, it must be one of {', '.join(RULES)}")
-        wrong = [language for language in self.languages if language not in LANGUAGES]
-        if wrong or not self.languages:
-            raise UsageError(
-                f"target languages are {', '.join(self.languages) or 'none'}; "
-                f"the grammar has {', '.join(LANGUAGES)}"
-            )
+        if not self.directions:
+            raise UsageError("directions are none; name one, such as en-de")
+        for direction in self.directions:
+            source, _, target = direction.partition("-")
+            if source == target or source not in LANGUAGES or target not in LANGUAGES:
+                raise UsageError(
+                    f"the direction is {direction!r}; it must be two languages of "
+                    f"{', '.join(LANGUAGES)}, such as en-de"
+                )
         if self.hours <= 0:
             raise UsageError(f"hours is {self.hours}, it must be more than 0")
         low, high = self.minutes
@@ -71,24 +75,57 @@ class CorpusSpec:
             )
         return engines
 
+    def targets_of(self) -> dict[str, tuple[str, ...]]:
+        """Each language spoken, in the order named, with the languages it is translated into."""
+        found: dict[str, tuple[str, ...]] = {}
+        for direction in self.directions:
+            source, _, target = direction.partition("-")
+            if target not in found.setdefault(source, ()):
+                found[source] += (target,)
+        return found
+
     def as_dict(self) -> dict[str, Any]:
-        """The arguments as JSON values."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        """The arguments as JSON values. A corpus in English only names its target languages."""
+        named = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        targets = self.targets_of()
+        if list(targets) != ["en"]:
+            return named
+        return {
+            "languages" if key == "directions" else key: list(targets["en"])
+            if key == "directions"
+            else value
+            for key, value in named.items()
+        }
 
 
 def plan_talks(spec: CorpusSpec) -> list[TalkSpec]:
-    """The talks, in order: durations log-uniform, voices dealt out evenly.
+    """The talks, in order: durations log-uniform, languages and voices dealt out evenly.
 
     The last talk is shortened so that the hours come out, but not below the least duration.
     """
     rng = np.random.default_rng([spec.seed, list(RULES).index(spec.split), _PLANNING])
     durations = _durations(spec, rng)
     engines = spec.resolved_engines()
-    chosen = _voices(spec, engines, len(durations), rng)
+    sources = _sources(spec, durations)
+    chosen = _voices(spec, engines, sources, rng)
+    targets = spec.targets_of()
     return [
-        TalkSpec(spec.seed, index, spec.split, voice, duration_s, spec.languages)
-        for index, (voice, duration_s) in enumerate(zip(chosen, durations, strict=True))
+        TalkSpec(spec.seed, index, spec.split, voice, duration_s, targets[source], source)
+        for index, (voice, duration_s, source) in enumerate(
+            zip(chosen, durations, sources, strict=True)
+        )
     ]
+
+
+def _sources(spec: CorpusSpec, durations: Sequence[Seconds]) -> list[str]:
+    """The language of each talk: the one that has been spoken least so far."""
+    spoken_s = dict.fromkeys(spec.targets_of(), 0.0)
+    sources = []
+    for duration_s in durations:
+        source = min(spoken_s, key=lambda language: spoken_s[language])
+        spoken_s[source] += duration_s
+        sources.append(source)
+    return sources
 
 
 def _durations(spec: CorpusSpec, rng: np.random.Generator) -> list[Seconds]:
@@ -104,22 +141,29 @@ def _durations(spec: CorpusSpec, rng: np.random.Generator) -> list[Seconds]:
 
 
 def _voices(
-    spec: CorpusSpec, engines: Sequence[str], count: int, rng: np.random.Generator
+    spec: CorpusSpec, engines: Sequence[str], sources: Sequence[str], rng: np.random.Generator
 ) -> list[Voice]:
-    """One voice per talk. Every voice has spoken n times before any speaks n+1 times."""
+    """One voice per talk. Every voice has spoken n times before any speaks n+1 times.
+
+    Only espeak-ng speaks other languages than English. Raises `UsageError` where it must and may
+    not.
+    """
     rule = RULES[spec.split]
     decks = {engine: _Deck(usable_voices(engine, rule.voices), rng) for engine in engines}
     if any(not deck.cards for deck in decks.values()):
         empty = ", ".join(engine for engine, deck in decks.items() if not deck.cards)
         raise UsageError(f"{empty} has no voice for the split {spec.split} on this machine")
+    foreign = [source for source in sources if source != "en"]
+    if foreign and "espeak" not in decks:
+        raise UsageError(f"only espeak speaks {foreign[0]}, not {', '.join(engines)}")
     if "espeak" not in decks:
         everything = _Deck([card for deck in decks.values() for card in deck.cards], rng)
-        return [everything.deal() for _ in range(count)]
+        return [everything.deal() for _ in sources]
     others = [engine for engine in engines if engine != "espeak"]
     chosen = []
-    for _ in range(count):
-        other = others and rng.random() < spec.flite_share
-        chosen.append(decks[others[0] if other else "espeak"].deal())
+    for source in sources:
+        other = source == "en" and others and rng.random() < spec.flite_share
+        chosen.append(decks[others[0] if other else "espeak"].deal(source))
     return chosen
 
 
@@ -134,13 +178,14 @@ class _Deck:
         self._rng = rng
         self._round: list[Voice] = []
 
-    def deal(self) -> Voice:
-        """The next voice."""
+    def deal(self, language: str = "en") -> Voice:
+        """The next voice, in an accent of the language."""
         if not self._round:
             self._round = [self.cards[int(n)] for n in self._rng.permutation(len(self.cards))]
         voice = self._round.pop()
         if voice.engine != "espeak":
             return voice
-        accent = str(self._rng.choice(list(ACCENTS), p=list(ACCENTS.values())))
+        accents = ACCENTS_OF[language]
+        accent = str(self._rng.choice(list(accents), p=list(accents.values())))
         name = f"{accent}+{voice.name.rpartition('+')[2]}"
         return Voice(voice.engine, name, voice.split, voice.sex)

@@ -56,7 +56,10 @@ RULES: dict[Split, SplitRule] = {
 
 @dataclass(frozen=True, slots=True)
 class TalkSpec:
-    """Everything that decides how talk `index` of a corpus sounds."""
+    """Everything that decides how talk `index` of a corpus sounds.
+
+    `source` is the language it is held in, `languages` those it is translated into.
+    """
 
     seed: int
     index: int
@@ -64,6 +67,7 @@ class TalkSpec:
     voice: Voice
     duration_s: Seconds
     languages: tuple[str, ...]
+    source: str = "en"
 
     @property
     def id(self) -> str:
@@ -97,6 +101,7 @@ def render_talk(
         engine=spec.voice.engine,
         sentences=tuple(sentences),
         condition=condition,
+        language=spec.source,
     )
     return talk, pcm
 
@@ -107,7 +112,8 @@ def _speak(
     """Sentences until the talk is as long as it should be (pauses counted at their mean)."""
     source = random.Random(int(rng.integers(2**63)))
     # No sentence is shorter than a second with its pause, so these are enough.
-    plan = sample_talk(source, math.ceil(spec.duration_s) + 1, split=RULES[spec.split].sentences)
+    count, split = math.ceil(spec.duration_s) + 1, RULES[spec.split].sentences
+    plan = sample_talk(source, count, split=split, language=spec.source)
     manner = _manner(spec, rng)
     pause_s = sum(_PAUSE_S) / 2
     spoken: list[tuple[Sentence, Speech]] = []
@@ -232,11 +238,12 @@ def _noise(
 
 def _background(spec: TalkSpec, talkers: Synthesizer, rng: np.random.Generator) -> list[Float32]:
     """About 20 s each of a few talkers who say other sentences of the same split."""
-    pool = voices("espeak", "train")
+    pool = voices("espeak", "train", spec.source)
     source = random.Random(int(rng.integers(2**63)))
     said = []
     for number in rng.choice(len(pool), size=_BABBLE_TALKERS, replace=False):
-        lines = [s.source for s in sample_talk(source, 8, split=RULES[spec.split].sentences)]
+        split = RULES[spec.split].sentences
+        lines = [s.source for s in sample_talk(source, 8, split=split, language=spec.source)]
         speeches = talkers.speak(lines, pool[int(number)].name, [Prosody()] * len(lines))
         said.append(np.concatenate([speech.samples for speech in speeches]))
     return said

@@ -9,12 +9,12 @@ from earvoice.data.synth.grammar import sample_talk
 from earvoice.units import SAMPLE_RATE
 
 
-def silent_talk(rng: random.Random, sentences: int, split: str) -> Talk:
-    """A talk whose words last about as long as a speaker of a random pace would take."""
+def silent_talk(rng: random.Random, sentences: int, split: str, language: str = "en") -> Talk:
+    """A talk in a language; its words last about as long as a speaker of a random pace takes."""
     pace = rng.uniform(0.75, 1.35)
     spoken = []
     now_s = rng.uniform(0.0, 0.5)
-    for sentence in sample_talk(rng, sentences, split=split):
+    for sentence in sample_talk(rng, sentences, split=split, language=language):
         begin_s = now_s
         words = []
         for text in sentence.source:
@@ -44,4 +44,5 @@ def silent_talk(rng: random.Random, sentences: int, split: str) -> Talk:
         voice="none",
         engine="none",
         sentences=tuple(spoken),
+        language=language,
     )

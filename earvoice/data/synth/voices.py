@@ -38,6 +38,14 @@ ACCENTS = {
 }
 """espeak-ng's accents of English and how often each is drawn."""
 
+ACCENTS_OF: dict[str, dict[str, float]] = {
+    "en": ACCENTS,
+    "de": {"de": 1.0},
+    "es": {"es": 0.5, "es-419": 0.5},
+    "fr": {"fr": 0.6, "fr-be": 0.2, "fr-ch": 0.2},
+}
+"""Language spoken -> its accents. flite and festival speak English only."""
+
 _FAMILIES: dict[Sex, tuple[str, ...]] = {
     "f": (
         "f1", "f2 f5", "f3", "f4 aunty belinda linda", "Alicia", "Andrea", "Annie",
@@ -107,14 +115,22 @@ def espeak_variants(split: VoiceSplit) -> list[Voice]:
     ]
 
 
-def voices(engine: str, split: VoiceSplit) -> list[Voice]:
-    """Every voice of an engine in a split; espeak-ng's in every accent."""
+def spoken_language(voice: str) -> str:
+    """The language of a voice by its name: `es-419+f3` speaks "es"; a name without accent, "en"."""
+    language = voice.partition("+")[0].partition("-")[0]
+    return language if language in ACCENTS_OF else "en"
+
+
+def voices(engine: str, split: VoiceSplit, language: str = "en") -> list[Voice]:
+    """Every voice of an engine in a split that speaks a language; espeak-ng's in every accent."""
     if engine == "espeak":
         return [
             Voice("espeak", f"{accent}+{variant.name}", split, variant.sex)
             for variant in espeak_variants(split)
-            for accent in ACCENTS
+            for accent in ACCENTS_OF[language]
         ]
+    if language != "en":
+        return []
     if engine == "flite":
         return [Voice("flite", name, s, sex) for name, (sex, s) in _FLITE.items() if s == split]
     if engine == "festival" and split == "other":

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is
 
 SMALL = CorpusSpec(
     split="train",
-    languages=("de", "es"),
+    directions=("en-de", "en-es"),
     hours=0.025,
     seed=3,
     minutes=(0.2, 0.5),
@@ -77,7 +77,7 @@ def test_words_lie_in_order_inside_their_talk(corpus):
 
 
 def test_sound_is_where_words_are_and_silence_between_sentences(tmp_path):
-    spec = CorpusSpec("test", ("de",), 0.005, 1, (0.3, 0.3))
+    spec = CorpusSpec("test", ("en-de",), 0.005, 1, (0.3, 0.3))
     (only,) = plan_talks(spec)
     talk, pcm = render_talk(only, open_synthesizer("espeak", 1))
     for sentence, following in zip(talk.sentences, talk.sentences[1:], strict=False):
@@ -96,7 +96,7 @@ def test_the_number_of_processes_changes_nothing(corpus, tmp_path):
 
 
 def test_another_seed_is_another_corpus(corpus):
-    other = plan_talks(CorpusSpec("train", ("de", "es"), 0.025, 4, (0.2, 0.5), ("espeak",)))
+    other = plan_talks(CorpusSpec("train", ("en-de", "en-es"), 0.025, 4, (0.2, 0.5), ("espeak",)))
     assert [talk.voice for talk in other] != [talk.voice for talk in plan_talks(SMALL)]
 
 
@@ -132,7 +132,7 @@ def test_a_truncated_audio_file_is_made_again(corpus, tmp_path):
 
 def test_a_folder_with_another_corpus_is_refused(corpus, tmp_path):
     with pytest.raises(UsageError, match="holds a corpus whose arguments are"):
-        synthesise(CorpusSpec("train", ("de",), 0.01, 3, (0.2, 0.5), ("espeak",)), corpus[0])
+        synthesise(CorpusSpec("train", ("en-de",), 0.01, 3, (0.2, 0.5), ("espeak",)), corpus[0])
     (tmp_path / "cuts.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match="did not make"):
         synthesise(SMALL, tmp_path)
@@ -143,7 +143,7 @@ def test_splits_keep_their_sentences_and_voices(split):
     engines = ("espeak",) if "espeak" in RULES[split].engines else ()
     if not engines and not any(is_installed(engine) for engine in RULES[split].engines):
         pytest.skip("neither flite nor festival is installed")
-    spec = CorpusSpec(split, ("de",), 0.1, 5, (0.1, 0.2), engines)
+    spec = CorpusSpec(split, ("en-de",), 0.1, 5, (0.1, 0.2), engines)
     plan = plan_talks(spec)
     assert {talk.voice.split for talk in plan} <= set(RULES[split].voices)
     assert len({talk.voice.name for talk in plan}) > 3 or not engines
@@ -157,7 +157,7 @@ def test_splits_keep_their_sentences_and_voices(split):
 
 
 def test_unseen_voices_are_all_heard_before_one_is_heard_twice():
-    spec = CorpusSpec("test-unseen-voices", ("de",), 0.05, 1, (0.2, 0.2), ("espeak",))
+    spec = CorpusSpec("test-unseen-voices", ("en-de",), 0.05, 1, (0.2, 0.2), ("espeak",))
     variants = [talk.voice.name.partition("+")[2] for talk in plan_talks(spec)]
     count = len(espeak_variants("unseen"))
     assert len(variants) >= count
@@ -166,7 +166,7 @@ def test_unseen_voices_are_all_heard_before_one_is_heard_twice():
 
 def test_training_uses_flite_for_its_share_and_some_noise():
     pytest.importorskip("earvoice.data.synth.flite")
-    spec = CorpusSpec("train", ("de",), 20.0, 1, (1.0, 10.0), ("espeak", "flite"))
+    spec = CorpusSpec("train", ("en-de",), 20.0, 1, (1.0, 10.0), ("espeak", "flite"))
     plan = plan_talks(spec)
     share = sum(talk.voice.engine == "flite" for talk in plan) / len(plan)
     assert 0.12 < share < 0.25
@@ -176,7 +176,7 @@ def test_training_uses_flite_for_its_share_and_some_noise():
 
 
 def test_noise_has_the_level_it_claims(tmp_path):
-    spec = CorpusSpec("test-noise", ("de",), 0.012, 2, (0.2, 0.2))
+    spec = CorpusSpec("test-noise", ("en-de",), 0.012, 2, (0.2, 0.2))
     plan = plan_talks(spec)
     assert json.loads(render_to_file_line(plan[0], tmp_path))["custom"]["condition"] == {
         "noise": "babble",
@@ -208,8 +208,12 @@ def load_lines(line, folder):
     ("changes", "message"),
     [
         ({"split": "validation"}, "split is 'validation', it must be one of train"),
-        ({"languages": ("fr",)}, "the grammar has de, es"),
-        ({"languages": ()}, "target languages are none"),
+        (
+            {"directions": ("en-it",)},
+            "the direction is 'en-it'; it must be two languages of en, de",
+        ),
+        ({"directions": ("en-en",)}, "the direction is 'en-en'"),
+        ({"directions": ()}, "directions are none"),
         ({"hours": 0.0}, "hours is 0.0"),
         ({"minutes": (3.0, 2.0)}, "minutes are 3.0 to 2.0"),
         ({"engines": ("festival",)}, "never spoken by festival"),
@@ -217,7 +221,7 @@ def load_lines(line, folder):
     ],
 )
 def test_wrong_arguments_are_named(changes, message):
-    values = {"split": "train", "languages": ("de",), "hours": 1.0, "seed": 1}
+    values = {"split": "train", "directions": ("en-de",), "hours": 1.0, "seed": 1}
     with pytest.raises(UsageError, match=message):
         CorpusSpec(**values | changes)
 

@@ -6,10 +6,11 @@ one translation per language, and belongs to one split for ever.
 """
 
 from earvoice.data.synth.grammar.counting import distinct_sentences
-from earvoice.data.synth.grammar.sentence import TARGET_LANGS, Sentence, split_of
+from earvoice.data.synth.grammar.sentence import LANGUAGES, TARGET_LANGS, Sentence, split_of
 from earvoice.data.synth.grammar.talks import sample_sentence, sample_talk
 
 __all__ = [
+    "LANGUAGES",
     "TARGET_LANGS",
     "Sentence",
     "distinct_sentences",

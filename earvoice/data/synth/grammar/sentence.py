@@ -11,12 +11,13 @@ from earvoice.data.synth.grammar.connectives import CONJUNCTIONS, Connective
 from earvoice.data.synth.grammar.tree import COMMA, NP, Clause, Mark, Sub, Token, words
 
 TARGET_LANGS = ("de", "es")
+LANGUAGES = ("en", *TARGET_LANGS)
 _SPLIT_BINS = 100  # 0..95 train, 96..97 dev, 98..99 test
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """An English sentence with its translations; all words are whitespace tokens.
+    """A sentence in one language with its translations; all words are whitespace tokens.
 
     `needs[lang][i]` is the index of the last source word that must have been heard before
     target word i can be written, when target words are written in order (so it never falls);
@@ -27,6 +28,7 @@ class Sentence:
     targets: Mapping[str, tuple[str, ...]]
     needs: Mapping[str, tuple[int, ...]]
     topic: str
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,12 +212,34 @@ def english_words(item: Derivation) -> tuple[tuple[str, ...], dict[Mark, int]]:
     return texts, last
 
 
+def _tokens(item: Derivation, lang: str) -> list[Token]:
+    """A derivation's words in a language, with their marks, before punctuation is attached."""
+    if lang == "en":
+        return item.english()
+    return item.german() if lang == "de" else item.spanish()
+
+
+def source_words(item: Derivation, lang: str) -> tuple[tuple[str, ...], dict[Mark, int]]:
+    """Finished source words in any language and, for each mark, the index of its last word.
+
+    A verb agrees with its subject, so it carries the subject's mark too: that counts only where
+    no word of the subject's own is said (Spanish without pronouns).
+    """
+    texts, marks = _merge(_tokens(item, lang), item.final, lang)
+    said: dict[Mark, int] = {}
+    agreed: dict[Mark, int] = {}
+    for index, owned in enumerate(marks):
+        for mark in owned:
+            agrees = isinstance(mark, NP) and any(not isinstance(other, NP) for other in owned)
+            (agreed if agrees else said)[mark] = index
+    return texts, agreed | said
+
+
 def target_words(
     item: Derivation, lang: str, last: dict[Mark, int], source_words: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Finished target words and, for each, the source word it has to wait for."""
-    tokens = item.german() if lang == "de" else item.spanish()
-    texts, marks = _merge(tokens, item.final, lang)
+    texts, marks = _merge(_tokens(item, lang), item.final, lang)
     needs: list[int] = []
     highest = 0
     for owned in marks:
@@ -229,16 +253,21 @@ def target_words(
 
 
 def finish(
-    item: Derivation, topic: str, source: tuple[tuple[str, ...], dict[Mark, int]]
+    item: Derivation,
+    topic: str,
+    source: tuple[tuple[str, ...], dict[Mark, int]],
+    language: str = "en",
 ) -> Sentence:
-    """Both translations of a derivation whose English is done."""
+    """All translations of a derivation whose words in `language` are done."""
     texts, last = source
-    sides = {lang: target_words(item, lang, last, len(texts)) for lang in TARGET_LANGS}
+    others = [lang for lang in LANGUAGES if lang != language]
+    sides = {lang: target_words(item, lang, last, len(texts)) for lang in others}
     return Sentence(
         source=texts,
         targets={lang: side[0] for lang, side in sides.items()},
         needs={lang: side[1] for lang, side in sides.items()},
         topic=topic,
+        language=language,
     )
 
 

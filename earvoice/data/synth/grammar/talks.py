@@ -9,13 +9,16 @@ from functools import cache, partial
 from earvoice.data.synth.grammar import clauses, formulas, patterns
 from earvoice.data.synth.grammar.clauses import NoFit
 from earvoice.data.synth.grammar.connectives import OPENERS
+from earvoice.data.synth.grammar.reverse import has_one_english
 from earvoice.data.synth.grammar.sentence import (
+    LANGUAGES,
     Derivation,
     Sentence,
     Statement,
     Template,
     english_words,
     finish,
+    source_words,
     split_of,
 )
 from earvoice.data.synth.grammar.tree import HE, NP, SHE, THEY, WE, I
@@ -27,8 +30,10 @@ _FORMULA_SHARE = 0.03
 
 
 def _checked(
-    rng: random.Random, topic: str, make: Callable[[], Derivation], split: str | None
+    topic: str, make: Callable[[], Derivation], split: str | None, language: str
 ) -> tuple[Derivation, Sentence]:
+    if language not in LANGUAGES:
+        raise ValueError(f"language is {language!r}; legal are {', '.join(LANGUAGES)}")
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}; legal are {', '.join(SPLITS)} or None")
     while True:
@@ -41,8 +46,12 @@ def _checked(
             continue
         if not isinstance(item, Template) and _repeats_noun(source[0]):
             continue
-        if split is None or split_of(source[0]) == split:
+        if split is not None and split_of(source[0]) != split:
+            continue
+        if language == "en":
             return item, finish(item, topic, source)
+        if has_one_english(item, language):
+            return item, finish(item, topic, source_words(item, language), language)
 
 
 @cache
@@ -74,9 +83,12 @@ def _topic(rng: random.Random, topic: str | None) -> str:
 
 
 def sample_sentence(
-    rng: random.Random, topic: str | None = None, split: str | None = None
+    rng: random.Random,
+    topic: str | None = None,
+    split: str | None = None,
+    language: str = "en",
 ) -> Sentence:
-    """One sentence with both translations, of the topic and split if they are given."""
+    """One sentence in a language with its translations, of the topic and split if given."""
     chosen = _topic(rng, topic)
 
     def make() -> Derivation:
@@ -84,11 +96,13 @@ def sample_sentence(
             return rng.choice((formulas.opening, formulas.closing))(rng)
         return patterns.derivation(rng, chosen)
 
-    return _checked(rng, chosen, make, split)[1]
+    return _checked(chosen, make, split, language)[1]
 
 
-def sample_talk(rng: random.Random, sentences: int, split: str | None = None) -> list[Sentence]:
-    """A talk on one topic: an opening, a body with connectives in order, a closing.
+def sample_talk(
+    rng: random.Random, sentences: int, split: str | None = None, language: str = "en"
+) -> list[Sentence]:
+    """A talk in a language on one topic: an opening, a body with connectives in order, a closing.
 
     Every sentence belongs to `split` and can be translated on its own: a pronoun may take up
     the person of the sentence before, but its form does not depend on it. Talks of one or two
@@ -97,16 +111,16 @@ def sample_talk(rng: random.Random, sentences: int, split: str | None = None) ->
     if sentences < 1:
         raise ValueError(f"sentences is {sentences}; a talk has at least 1")
     topic = _topic(rng, None)
-    out = [_checked(rng, topic, partial(formulas.opening, rng), split)[1]]
+    out = [_checked(topic, partial(formulas.opening, rng), split, language)[1]]
     body = sentences - (2 if sentences > 2 else 1)
     before: NP | None = None
     for index in range(body):
         make = partial(_body, rng, topic, index, body, before)
-        item, sentence = _checked(rng, topic, make, split)
+        item, sentence = _checked(topic, make, split, language)
         before = item.clause.subject if isinstance(item, Statement) else None
         out.append(sentence)
     if sentences > 2:
-        out.append(_checked(rng, topic, partial(formulas.closing, rng), split)[1])
+        out.append(_checked(topic, partial(formulas.closing, rng), split, language)[1])
     return out
 
 
