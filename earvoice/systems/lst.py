@@ -25,11 +25,13 @@ of the configuration or of a stage:
     L4  the instruction is ours where the published wording is not known (`prompt`)
     L5  utterances are encoded one by one, so no padding is heard (the code masks a batch)
     ours  `window_segments`, `pause_segments`, `context_words`: streams of hours
-          `phones`: a head with which small encoders learn to hear (`ctc` or `phones`)
+          `phones`: a head with which small encoders learn to hear (`ctc` or `phones`), or what
+          an encoder learns from sound alone (`masked`)
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -41,13 +43,15 @@ from torch.nn.utils.rnn import pad_sequence
 
 from earvoice.config import Config, Count
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
-from earvoice.models.features import WaveformConfig
+from earvoice.models.features import LogMel, WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.splice import IGNORED, Answer, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
+from earvoice.nn.losses.masked import masked_frames, random_codes
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
+from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
 from earvoice.text.languages import language
 from earvoice.text.prompt import Prompt, PromptTemplate
@@ -57,6 +61,7 @@ from earvoice.units import SAMPLE_RATE, Rate
 SHORTEST_SAMPLES = 1600
 """Shorter audio is padded with silence; the published code trains on 0.1 s and more."""
 SLOTS = ("src_lang", "tgt_lang", "context")
+_MASKED_MELS = 40
 TOKENS_A_WORD = 8
 """Cache room for a word of the context."""
 
@@ -102,6 +107,7 @@ class LstConfig(Config):
     window_segments: Count = 30  # [utterances of at most 30 s]
     pause_segments: Count = 8
     context_words: Annotated[int, Field(ge=0)] = 0
+    align_att: AlignAttConfig = AlignAttConfig()
     phones: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -157,12 +163,15 @@ class Lst(nn.Module):
 
     def frames(self, samples: Tensor) -> Tensor:
         """The encoder's frames of one utterance: [W] -> [T, D]."""
+        frames: Tensor = self.encoder(self._prepared(samples)[None])[0]
+        return frames
+
+    def _prepared(self, samples: Tensor) -> Tensor:
+        """Normalised, and not too short."""
         if self.config.normalise and len(samples):
             samples = F.layer_norm(samples, samples.shape)
         short = SHORTEST_SAMPLES - len(samples)
-        samples = F.pad(samples, (0, short)) if short > 0 else samples
-        frames: Tensor = self.encoder(samples[None])[0]
-        return frames
+        return F.pad(samples, (0, short)) if short > 0 else samples
 
     def adapted(self, frames: Tensor) -> Tensor:
         """Length and modality adapter: [T, D] -> [N, D_llm], N = T / 4 rounded up."""
@@ -226,6 +235,7 @@ class Lst(nn.Module):
             cache_entries=room + WindowSettings.max_tokens * config.window_segments,
             search=search,
             context_words=config.context_words,
+            align_att=config.align_att,
         )
         return WindowInterpreter(self, tokenizer, settings, rows=rows)
 
@@ -235,6 +245,7 @@ class Lst(nn.Module):
     def objectives(self) -> Mapping[str, Callable[[Any], Mapping[str, Tensor]]]:
         """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
         return {
+            "masked": self.masked_objective,
             "phones": self.phones_objective,
             "ctc": self.ctc_objective,
             "translate": self.translate_objective,
@@ -254,6 +265,22 @@ class Lst(nn.Module):
             ids = batch.word_ids[own][batch.word_ids_mask[own].bool()]
             speech.append(self.lm.embed(ids))
         return self._translation_loss(speech, batch.targets)
+
+    def masked_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Self-supervision: what an encoder knows before it is tuned by CTC (`losses/masked.py`)."""
+        generator = torch.Generator().manual_seed(zlib.crc32(batch.samples.numpy().tobytes()))
+        log_mel, scores, codes = LogMel(_MASKED_MELS), [], []
+        for samples in self._utterances(batch):
+            waveform = self._prepared(samples)[None]
+            frames = self.encoder.project(self.encoder.frontend(waveform))
+            hidden = masked_frames(frames.shape[1], generator)
+            heard = self.encoder.encoder(frames.masked_fill(hidden[None, :, None], 0.0))[0]
+            features = _per_frame(log_mel(waveform)[0], len(hidden))
+            scores.append(self._phone_logits(heard[hidden]).float())
+            codes.append(random_codes(features, self.config.phones)[hidden])
+        logits, labels = torch.cat(scores), torch.cat(codes)
+        accuracy = (logits.argmax(-1) == labels).float().mean()
+        return {"loss": F.cross_entropy(logits, labels), "accuracy": accuracy.detach()}
 
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
@@ -317,6 +344,17 @@ class Lst(nn.Module):
             self.lm, pad_sequence(list(speech), batch_first=True), counts, prompts, answers
         )
         return self.lm(self._marked(row.x, row.ids), row.entries), row.labels
+
+
+def _per_frame(mels: Tensor, frames: int) -> Tensor:
+    """The log-mel rows of each of so many frames side by side, normalised over the utterance.
+
+    Shapes: [N, mels] -> [frames, mels * (N / frames)].
+    """
+    each = max(1, round(len(mels) / max(1, frames)))
+    mels = F.pad(mels[: frames * each], (0, 0, 0, max(0, frames * each - len(mels))))
+    features = mels.reshape(frames, -1)
+    return (features - features.mean(0)) / (features.std(0, correction=0) + 1e-3)
 
 
 def _sequence(labels: Tensor) -> Tensor:
