@@ -267,7 +267,7 @@ class Lst(nn.Module):
         return self._translation_loss(speech, batch.targets)
 
     def masked_objective(self, batch: Any) -> Mapping[str, Tensor]:
-        """Self-supervision: what an encoder knows before it is tuned by CTC (`losses/masked.py`)."""
+        """Self-supervision (`losses/masked.py`): what an encoder knows before CTC tunes it."""
         generator = torch.Generator().manual_seed(zlib.crc32(batch.samples.numpy().tobytes()))
         log_mel, scores, codes = LogMel(_MASKED_MELS), [], []
         for samples in self._utterances(batch):

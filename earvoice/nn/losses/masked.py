@@ -1,7 +1,7 @@
 """Self-supervision by masked prediction of random codes (BEST-RQ, 2202.01855).
 
     features [T, F] --fixed random projection--> [T, P] --nearest of fixed random vectors--> codes
-    frames   . . # # # # . . . . # # # # . .       #: hidden from the encoder, whose codes it guesses
+    frames   . . # # # # . . . . # # # # . .       #: hidden, to be guessed
 
 Nothing of the quantiser is learnt, so there is nothing that could collapse.
 """
@@ -16,7 +16,7 @@ PROJECTION = 16
 """Width of the space in which features are compared [2202.01855, 3.1]."""
 SPAN_FRAMES = 8
 START_SHARE = 0.065
-"""Share of frames at which a span begins, as in wav2vec 2.0: about two frames in five are hidden."""
+"""Share of frames at which a span begins, as in wav2vec 2.0: it hides about two frames in five."""
 _SEED = 20220155
 
 
