@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig, GluConv
+from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
 from earvoice.models.features import (
     ConvBlock,
     LogMel,
@@ -25,6 +26,7 @@ from earvoice.models.llm import LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
 from earvoice.nn.chain import Chain
 from earvoice.nn.conv import CausalDepthwiseConv, StreamingConv1d
+from earvoice.nn.emformer import Context, Emformer
 from earvoice.nn.transformer import BlockwiseEncoder
 from earvoice.systems.fasst import Fasst, FasstConfig
 
@@ -82,6 +84,34 @@ def conv(kernel: int, stride: int, **options) -> Callable[[], nn.Module]:
 def encoder(**options) -> BlockwiseEncoder:
     spec = {"left_blocks": 2, "position_kernel": 8, "position_groups": 4, **options}
     return BlockwiseEncoder(16, 2, 2, 32, BLOCK, **spec)
+
+
+def emformer(chunk: int, left: int, right: int, kernel: int = 3) -> Callable[[], nn.Module]:
+    return lambda: Emformer(16, 2, 2, 32, kernel, Context(chunk, left, right))
+
+
+class SlowFrames(nn.Module):
+    """A cascade of which only the slow frames are looked at."""
+
+    def __init__(self, fast: EmformerConfig, slow: EmformerConfig) -> None:
+        super().__init__()
+        self.cascade = Cascade(4, fast, slow)
+        self.rate = self.cascade.rate
+
+    def init_state(self, rows: int, like: Tensor) -> CascadeState:
+        return self.cascade.init_state(rows, like)
+
+    def forward(self, x, state=None, rows=None):
+        return self.cascade(x, state, rows)[1]
+
+    def flush(self, state, rows=None):
+        return self.cascade.flush(state, rows)[1]
+
+
+def cascade() -> nn.Module:
+    sizes = {"dim": 16, "layers": 1, "heads": 2, "ffn_dim": 32, "kernel": 3}
+    fast = EmformerConfig(**sizes, chunk=2, left=3, right=1)
+    return SlowFrames(fast, EmformerConfig(**sizes, chunk=4, left=6, right=2))
 
 
 def waveform(*, left_pad: bool = True) -> WaveformConfig:
@@ -155,6 +185,12 @@ CASES: list[Case] = [
     Case("encoder", encoder, 16, 60, BLOCK, BLOCK * HOUR_S),
     Case("encoder-depthwise", lambda: encoder(conv_kernel=5), 16, 80, BLOCK, BLOCK * 600),
     Case("encoder-unlimited", lambda: encoder(left_blocks=None), 16, 40, BLOCK, 0, bounded=False),
+    Case("emformer", emformer(4, 6, 2), 16, 60, 4, 20 * HOUR_S // 6),
+    Case("emformer-no-look-ahead", emformer(3, 3, 0), 16, 50, 3, HOUR_S // 2),
+    Case("emformer-far-look-ahead", emformer(2, 5, 5), 16, 50, 2, HOUR_S // 2),
+    Case("emformer-no-left", emformer(4, 0, 3, kernel=6), 16, 50, 4, HOUR_S // 2),
+    Case("emformer-no-convolution", emformer(4, 4, 1, kernel=1), 16, 50, 4, HOUR_S // 2),
+    Case("cascade", cascade, 4, 80, 4, HOUR_S // 2, exact=False),
     Case(
         "wav2vec2-log-mel",
         lambda: Wav2Vec2(wav2vec2_config(MEL20, conv_kernel=3)),
