@@ -1,4 +1,4 @@
-"""Quality over lag: a model's curve over k, as figures and as a plot."""
+"""Quality over lag: a model's curve over one policy, as figures and as a plot."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from earvoice.bench.quality import Quality, as_dict, measure, sentence_items, sh
 from earvoice.data.manifest import load_talks
 from earvoice.errors import UsageError
 from earvoice.eval.plot import PlotPoint
-from earvoice.policies import PolicySpec, WaitK
+from earvoice.policies import WaitK
 from earvoice.policies.schedule import OFFLINE_K
+from earvoice.policies.sweep import Sweep
 from earvoice.session import Interpreter, Request
 
 MODES = ("talks", "sentences")
@@ -20,26 +21,26 @@ MODES = ("talks", "sentences")
 
 @dataclass(frozen=True)
 class QualitySpec:
-    """What to measure: a corpus folder, how to hear it, how much of it, and which waits.
+    """What to measure: a corpus folder, how to hear it, how much of it, and by which policies.
 
-    `ks` holds wait-k values; 100 reads a whole utterance before writing and needs `sentences`.
+    wait-k with k = 100 reads a whole utterance before writing and needs `sentences`.
     """
 
     corpus: Path
     mode: str
     items: int
-    ks: tuple[int, ...]
-    n: int = 3
+    sweep: Sweep
     batch: int = 16
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"mode is {self.mode!r}, it must be one of {', '.join(MODES)}")
-        if self.items < 1 or not self.ks or min(self.ks) < 1:
-            raise UsageError(f"items ({self.items}) and every k ({self.ks}) must be at least 1")
-        if self.mode == "talks" and max(self.ks) >= OFFLINE_K:
-            raise UsageError(f"k = {max(self.ks)} reads everything first: use mode sentences")
+        if self.items < 1:
+            raise UsageError(f"items is {self.items}, it must be at least 1")
+        waits = [policy.k for policy in self.sweep.policies if isinstance(policy, WaitK)]
+        if self.mode == "talks" and max(waits, default=0) >= OFFLINE_K:
+            raise UsageError(f"k = {max(waits)} reads everything first: use mode sentences")
 
 
 def quality_curve(
@@ -49,7 +50,7 @@ def quality_curve(
     tgt_lang: str,
     report: Callable[[Quality], None] = lambda quality: None,
 ) -> list[Quality]:
-    """One measurement per k, in order; `report` hears of each as it is done."""
+    """One measurement per policy, in order; `report` hears of each as it is done."""
     talks = shuffled(load_talks(spec.corpus), spec.seed)
     for talk in talks:
         if any(tgt_lang not in sentence.targets for sentence in talk.sentences):
@@ -57,8 +58,7 @@ def quality_curve(
     pick = talk_items if spec.mode == "talks" else sentence_items
     items = pick(talks, tgt_lang, spec.items)
     found = []
-    for k in spec.ks:
-        policy: PolicySpec = WaitK(k, spec.n)
+    for policy in spec.sweep.policies:
         request = Request(src_lang, tgt_lang)
         quality = measure(
             interpreter, items, request, policy, spec.mode, batch=spec.batch, seed=spec.seed
@@ -79,15 +79,15 @@ def curve_as_json(model: str, spec: QualitySpec, found: Sequence[Quality]) -> di
     }
 
 
-def points_of(found: Sequence[Quality]) -> list[PlotPoint]:
+def points_of(sweep: Sweep, found: Sequence[Quality]) -> list[PlotPoint]:
     """Measurements as points of a plot."""
     return [
         PlotPoint(
-            f"k={quality.policy.split('k=')[1].split(',')[0]}",
+            sweep.label(policy),
             quality.laal_ms / 1000,
             quality.bleu,
             quality.bleu_low,
             quality.bleu_high,
         )
-        for quality in found
+        for policy, quality in zip(sweep.policies, found, strict=True)
     ]

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from earvoice.errors import UsageError
+from earvoice.policies import PolicySpec, options_of, parse_policy
+from earvoice.policies.align_att import FRAMES
+from earvoice.policies.sweep import SWEPT, Sweep, parse_sweeps
 
 _TEXT = """\
 Measures: translation quality and lag on a corpus made by `earvoice corpus synth`.
@@ -24,6 +26,8 @@ examples:
       --minutes-max 3 --out corpora/test
   earvoice bench quality --corpus corpora/test --mode sentences --items 500 --k 100
   earvoice bench quality --corpus corpora/test --items 40 --k 1,2,3,4,5 --plot curve.png
+  earvoice bench quality --model runs/lst/model --corpus corpora/test --policy align-att \
+      --frames 2,4,8
 """
 
 
@@ -39,8 +43,12 @@ def add_quality(names: Any) -> None:
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR")
     parser.add_argument("--mode", default="talks", help="talks or sentences (default: talks)")
     parser.add_argument("--items", type=int, default=40, help="how many (default: %(default)s)")
-    parser.add_argument("--k", default="3", metavar="K,K", help="waits in segments (default: 3)")
-    parser.add_argument("--n", type=int, help="words a segment (default: the model's)")
+    parser.add_argument("--policy", default="wait-k", metavar="KIND", help="(default: wait-k)")
+    add = parser.add_argument
+    add("--k", metavar="K,K", help="wait-k: waits in segments (default: 3)")
+    add("--n", metavar="N,N", help="words a segment, words held, drafts (default: the model's)")
+    add("--frames", metavar="F,F", help="align-att: frames off limits (default: 4)")
+    add("--layer", metavar="L,L", help="align-att: whose attention, from 0 (default: the model's)")
     parser.add_argument("--batch", type=int, default=16, help="sessions at a time")
     parser.add_argument("--seed", type=int, default=1, help="of the choice and the bootstrap")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="BLEU over lag, as an image")
@@ -55,23 +63,34 @@ def _line(quality: Any) -> str:
     )
 
 
+def _sweep(args: argparse.Namespace, own: PolicySpec) -> Sweep:
+    """The policies of the options: one option with commas gives the points of the curve."""
+    options = {name: getattr(args, name) for name in ("k", "n", "frames", "layer")}
+    if args.policy == "wait-k":
+        options["k"] = options["k"] or "3"
+    elif args.policy == "align-att":
+        options["frames"] = options["frames"] or str(FRAMES)
+    elif args.policy in SWEPT:
+        options["n"] = options["n"] or str(options_of(parse_policy(args.policy, own))["n"])
+    said = [
+        f"{name}={text.replace(',', '/')}" for name, text in options.items() if text is not None
+    ]
+    (sweep,) = parse_sweeps(f"{args.policy}:{','.join(said)}", own)
+    return sweep
+
+
 def run_quality(args: argparse.Namespace) -> int:
     """Measures and prints; returns 0."""
-    try:
-        ks = tuple(int(k) for k in args.k.split(","))
-    except ValueError:
-        raise UsageError(f"--k is {args.k!r}, it must be numbers such as 1,2,3") from None
     from earvoice.bench.curve import QualitySpec, curve_as_json, points_of, quality_curve
     from earvoice.bench.quality import Quality
     from earvoice.eval.plot import plot_curves
     from earvoice.loading import load
-    from earvoice.policies import parse_policy
     from earvoice.zoo import find, read_card
 
     folder = find(args.model)
     card = read_card(folder)
-    own = parse_policy("wait-k", card.policy, n=args.n)
-    spec = QualitySpec(args.corpus, args.mode, args.items, ks, own.n, args.batch, args.seed)
+    sweep = _sweep(args, card.policy)
+    spec = QualitySpec(args.corpus, args.mode, args.items, sweep, args.batch, args.seed)
 
     def say(quality: Quality) -> None:
         print(_line(quality), file=sys.stderr)
@@ -83,7 +102,7 @@ def run_quality(args: argparse.Namespace) -> int:
     found = quality_curve(interpreter, spec, card.src_langs[0], card.tgt_langs[0], say)
     if args.plot is not None:
         axes = ("lag: LAAL in seconds, ideal clock", "BLEU")
-        plot_curves({card.name: points_of(found)}, args.plot, *axes)
+        plot_curves({card.name: points_of(sweep, found)}, args.plot, *axes)
     if args.json:
         print(json.dumps(curve_as_json(card.name, spec, found), ensure_ascii=False))
     else:

@@ -18,12 +18,15 @@ from earvoice.cli.eval_run_folder import (
     write_references,
 )
 from earvoice.errors import AudioError, UsageError
+from earvoice.interop.opening import OFFLINE
+from earvoice.policies import policy_kinds
 
 if TYPE_CHECKING:
     from earvoice.eval.simulate import Failed, Recording
     from earvoice.eval.written import Settled
     from earvoice.session import Interpreter, Request
 
+POLICY_OPTIONS = ("policy", "k", "n", "frames", "layer")
 _TEXT = """\
 Translates every recording of a corpus as a stream and logs what came when.
 
@@ -60,19 +63,21 @@ def add_simulate(actions: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_simulation(parser)
+    parser.add_argument("--model", default="fasst-mini-en-de", metavar="NAME|DIR")
+    parser.add_argument("--policy", metavar="KIND", help=f"{', '.join((*policy_kinds(), OFFLINE))}")
     parser.add_argument("--k", type=int, help="wait-k: segments to hear before the first word")
+    parser.add_argument("--n", type=int, help="wait-k: words per segment; hold-n: words held")
+    parser.add_argument("--frames", type=int, help="align-att: speech frames that are off limits")
+    parser.add_argument("--layer", type=int, help="align-att: whose attention, from 0")
 
 
 def add_simulation(parser: argparse.ArgumentParser) -> None:
-    """The arguments of a simulation, but for k."""
-    parser.add_argument("--model", default="fasst-mini-en-de", metavar="NAME|DIR")
+    """The arguments of a simulation, but for the model and its policy."""
     parser.add_argument("--data", type=Path, required=True, help="corpus folder or cuts.jsonl")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN")
     parser.add_argument("--clock", choices=("ideal", "wall"), default="ideal")
     parser.add_argument("--streams", type=int, default=1, help="recordings at a time (ideal)")
     parser.add_argument("--items", type=int, help="only the first so many recordings")
-    parser.add_argument("--policy", metavar="KIND", help="wait-k, hold-n, local-agreement, offline")
-    parser.add_argument("--n", type=int, help="wait-k: words per segment; hold-n: words held")
     parser.add_argument(
         "--segment-size-ms",
         "--packet-ms",
@@ -156,7 +161,7 @@ def _system(args: argparse.Namespace) -> _System:
         raise UsageError("name an --agent or a --processor, not both")
     if args.agent is None and args.processor is None:
         return _model(args)
-    for name in ("policy", "k", "n"):
+    for name in POLICY_OPTIONS:
         if getattr(args, name) is not None:
             raise UsageError(f"--{name} is for models of this package; others have their own")
     if args.streams > 1:
@@ -173,7 +178,8 @@ def _model(args: argparse.Namespace) -> _System:
     from earvoice.zoo import find_model
 
     card = find_model(args.model)
-    policy = choose_policy(card.policy, args.policy, k=args.k, n=args.n)
+    options = {name: getattr(args, name) for name in POLICY_OPTIONS if name != "policy"}
+    policy = choose_policy(card.policy, args.policy, **options)
     note = {
         "model": card.name,
         "model_sha256": sha256(card.path / "manifest.json"),  # which lists every file's own

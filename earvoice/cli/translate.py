@@ -64,6 +64,8 @@ def add_parser(subparsers: Any) -> None:
     add("--policy", metavar="KIND", help=f"when to write: {', '.join((*policy_kinds(), OFFLINE))}")
     add("--k", type=int, help="wait-k: segments to hear before the first word")
     add("--n", type=int, help="wait-k: words a segment; hold-n: held back; local-agreement: drafts")
+    add("--frames", type=int, help="align-att: speech frames at the end that are off limits")
+    add("--layer", type=int, help="align-att: whose attention is looked at, from 0")
     add(
         "--clock",
         choices=("wall", "ideal"),
@@ -164,9 +166,10 @@ class _Job:
 
 
 def _policy(args: argparse.Namespace, own: PolicySpec) -> PolicySpec | None:
-    if args.policy is None and args.k is None and args.n is None:
+    options = {name: getattr(args, name) for name in ("k", "n", "frames", "layer")}
+    if args.policy is None and all(value is None for value in options.values()):
         return None
-    return choose_policy(own, args.policy or "wait-k", k=args.k, n=args.n)
+    return choose_policy(own, args.policy or "wait-k", **options)
 
 
 def _choose(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from earvoice.errors import UsageError
 
@@ -20,10 +21,20 @@ class PlotPoint:
     high: float
 
 
-def plot_curves(
-    curves: Mapping[str, Sequence[PlotPoint]], path: Path, latency: str, quality: str
-) -> None:
+Curves = Mapping[str, Sequence[PlotPoint]]
+"""The points of each line, by its name."""
+
+
+def plot_curves(curves: Curves, path: Path, latency: str, quality: str) -> None:
     """One line per name, with the interval at every point. latency, quality: the axes' names.
+
+    Raises: UsageError when matplotlib (extra `track`) is missing.
+    """
+    plot_panels({latency: curves}, path, quality)
+
+
+def plot_panels(panels: Mapping[str, Curves], path: Path, quality: str) -> None:
+    """Curves over several latencies, two panels a row; each panel's name is that of its axis.
 
     Raises: UsageError when matplotlib (extra `track`) is missing.
     """
@@ -34,7 +45,29 @@ def plot_curves(
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = pyplot.subplots(
+        rows,
+        columns,
+        figsize=(6.4 if columns == 1 else 11.0, 4.0 * rows),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
+    )
+    for axes, (latency, curves) in zip(grid.flat, panels.items(), strict=False):
+        _draw(axes, curves)
+        axes.set_xlabel(latency)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(quality)
+    grid.flat[0].legend()
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _draw(axes: Any, curves: Curves) -> None:
     for name, points in curves.items():
         x = [point.latency_s for point in points]
         y = [point.quality for point in points]
@@ -44,10 +77,5 @@ def plot_curves(
         for point in points:
             place = (point.latency_s, point.quality)
             axes.annotate(point.label, place, textcoords="offset points", xytext=(5, -12))
-    axes.set_xlabel(latency)
-    axes.set_ylabel(quality)
     axes.margins(x=0.08)  # room for the last label
     axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)

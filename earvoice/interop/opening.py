@@ -31,15 +31,16 @@ class OpenedModel:
 
 
 def choose_policy(
-    own: PolicySpec, text: str | None = None, *, k: int | None = None, n: int | None = None
+    own: PolicySpec, text: str | None = None, **options: int | None
 ) -> PolicySpec:
-    """The policy of `wait-k:k=3,n=3`, `hold-n:n=4` or `offline`; None is the model's own.
+    """The policy of `wait-k:k=3,n=3`, `align-att:frames=4` or `offline`; None is the model's own.
 
-    Raises: UsageError naming the part that is wrong.
+    options: as of `parse_policy`; None is not said. Raises: UsageError naming the part that is
+    wrong.
     """
     if text == OFFLINE:
-        return WaitK(OFFLINE_K, own.n)
-    return parse_policy(text or own.kind, own, k=k, n=n)
+        return WaitK(OFFLINE_K, own.n) if isinstance(own, WaitK) else WaitK(OFFLINE_K)
+    return parse_policy(text or own.kind, own, **options)
 
 
 def open_model(model: str, policy: str | None = None, threads: int = 1) -> OpenedModel:

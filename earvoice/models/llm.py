@@ -9,7 +9,7 @@ start without importing a model zoo.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -81,6 +81,33 @@ class LanguageModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Attentive(Protocol):
+    """A language model that says what it attends to: what attention policies need."""
+
+    @property
+    def depth(self) -> int:
+        """Layers."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Attention heads of a layer."""
+        ...
+
+    def attention(
+        self,
+        x: Tensor,
+        entries: Entries,
+        state: EntryCache,
+        rows: Sequence[int],
+        layer: int,
+        heads: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Weights of one layer's attention, [B, T, entries]; see `Llama.attention`."""
+        ...
+
+
 class RmsNorm(nn.Module):
     """Root-mean-square norm over the last dimension, in float32 (1910.07467)."""
 
@@ -111,6 +138,11 @@ class LlamaLayer(nn.Module):
         self.gate_up = nn.Linear(config.dim, 2 * config.ffn_dim, bias=False)
         self.down = nn.Linear(config.ffn_dim, config.dim, bias=False)
 
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Whole rows, without a cache: [B, T, D] -> [B, T, D]."""
+        q, k, v = (part.transpose(1, 2) for part in self.project(x, cos, sin))
+        return self.finish(x, attend(q, k, v, mask))
+
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys (rotated) and values of x [B, T, D]: each [B, T, heads, Dh]."""
         batch, length, _ = x.shape
@@ -130,7 +162,7 @@ class LlamaLayer(nn.Module):
 
 
 class Llama(nn.Module):
-    """The decoder. Implements `LanguageModel`."""
+    """The decoder. Implements `LanguageModel` and `Attentive`."""
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -181,22 +213,61 @@ class Llama(nn.Module):
         if state is None:
             allowed = None if mask is None else mask(entries, entries)[:, None]
             for layer in self.layers:
-                q, k, v = (part.transpose(1, 2) for part in layer.project(x, cos, sin))  # type: ignore[operator]
-                x = layer.finish(x, attend(q, k, v, allowed))  # type: ignore[operator]
+                x = layer(x, cos, sin, allowed)
             return self.norm(x)
-        index = row_list(rows, x.shape[0], state)
-        slots = state.append(index, entries)
-        lengths = [int(state.length[row]) for row in index]
-        allowed = None if mask is None else state.visible(index, slots, entries, mask)
-        step = RowStep(index, slots, lengths, allowed, x)
-        for number, layer in enumerate(self.layers):
-            q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
-            k_pool, v_pool = state.k[:, number], state.v[:, number]
-            step.write(k_pool, k)
-            step.write(v_pool, v)
-            y = step.attend(q.transpose(1, 2), k_pool, v_pool)
-            x = layer.finish(x, y)  # type: ignore[operator]
+        step = _step(x, entries, state, rows, mask)
+        for number in range(len(self.layers)):
+            x = self._advance(number, x, cos, sin, state, step)
         return self.norm(x)
+
+    def _advance(
+        self, number: int, x: Tensor, cos: Tensor, sin: Tensor, state: EntryCache, step: RowStep
+    ) -> Tensor:
+        """One layer over new entries x [B, T, D] of cached rows."""
+        layer = self.layers[number]
+        q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
+        k_pool, v_pool = state.k[:, number], state.v[:, number]
+        step.write(k_pool, k)
+        step.write(v_pool, v)
+        y = step.attend(q.transpose(1, 2), k_pool, v_pool)
+        return layer.finish(x, y)  # type: ignore[operator]
+
+    def attention(
+        self,
+        x: Tensor,
+        entries: Entries,
+        state: EntryCache,
+        rows: Sequence[int],
+        layer: int,
+        heads: Sequence[int] | None = None,
+    ) -> Tensor:
+        """What new entries attend to in a layer: its weights, the mean over some heads.
+
+        It asks instead of listening in, so that nothing else is slower for it; only the layers up
+        to the one in question are computed. The entries are appended, causally, and have to be
+        popped: the layers above know nothing of them.
+
+        Args: x [B, T, D], entries, state, rows as in `forward`; layer from 0; heads: None for all.
+        Returns: [B, T, entries of the longest row] in float32.
+        """
+        cos, sin = rotary_angles(entries.position, self.head_dim, self.config.rope_theta)
+        step = _step(x, entries, state, rows, causal)
+        for number in range(layer):
+            x = self._advance(number, x, cos, sin, state, step)
+        q, k, _ = self.layers[layer].project(x, cos, sin)  # type: ignore[operator]
+        step.write(state.k[:, layer], k)
+        weights = step.weights(q.transpose(1, 2), state.k[:, layer])
+        return (weights if heads is None else weights[:, list(heads)]).mean(1)
+
+    @property
+    def depth(self) -> int:
+        """Layers."""
+        return self.config.layers
+
+    @property
+    def width(self) -> int:
+        """Attention heads of a layer."""
+        return self.config.heads
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., vocab_size]."""
@@ -212,6 +283,21 @@ class Llama(nn.Module):
         shift = torch.from_numpy(position - state.position[row, keep])[None]
         cos, sin = rotary_angles(shift, self.head_dim, self.config.rope_theta)
         state.renumber(row, keep, position, lambda keys: rotate(keys[None], cos, sin)[0])
+
+
+def _step(
+    x: Tensor,
+    entries: Entries,
+    state: EntryCache,
+    rows: Sequence[int] | None,
+    mask: MaskFn | None,
+) -> RowStep:
+    """Reserves slots for the new entries; what all layers share about them."""
+    index = row_list(rows, x.shape[0], state)
+    slots = state.append(index, entries)
+    lengths = [int(state.length[row]) for row in index]
+    allowed = None if mask is None else state.visible(index, slots, entries, mask)
+    return RowStep(index, slots, lengths, allowed, x)
 
 
 _RESIDUAL = ("out.weight", "down.weight")

@@ -105,15 +105,56 @@ class HfLanguageModel(nn.Module):
         if state is None:
             allowed = None if mask is None else mask(entries, entries)[:, None]
             return self._decode(x, entries.position, allowed, count, None)
-        index = row_list(rows, batch, state)
-        slots = state.append(index, entries)
-        longest = int(state.length[index].max())
-        allowed = state.visible(index, slots, entries, mask)
+        cache, allowed, longest = self._opened(entries, state, row_list(rows, batch, state), mask)
+        return self._decode(x, entries.position, allowed, longest, cache)
+
+    def _opened(
+        self, entries: Entries, state: EntryCache, rows: list[int], mask: MaskFn | None
+    ) -> tuple[Cache, Tensor | None, int]:
+        """The pool's rows as a cache of transformers, with room for the new entries."""
+        slots = state.append(rows, entries)
+        longest = int(state.length[rows].max())
+        allowed = state.visible(rows, slots, entries, mask)
         layers: list[Any] = [
-            _RowsLayer(state.k[:, number], state.v[:, number], index, slots, longest)
+            _RowsLayer(state.k[:, number], state.v[:, number], rows, slots, longest)
             for number in range(self.layers)
         ]
-        return self._decode(x, entries.position, allowed, longest, Cache(layers=layers))
+        return Cache(layers=layers), allowed, longest
+
+    @property
+    def depth(self) -> int:
+        """Layers."""
+        return self.layers
+
+    @property
+    def width(self) -> int:
+        """Attention heads of a layer."""
+        return int(self.model.config.get_text_config().num_attention_heads)
+
+    def attention(
+        self,
+        x: Tensor,
+        entries: Entries,
+        state: EntryCache,
+        rows: Sequence[int],
+        layer: int,
+        heads: Sequence[int] | None = None,
+    ) -> Tensor:
+        """What new entries attend to in a layer; arguments and result as of `Llama.attention`.
+
+        Fast kernels keep their weights to themselves, so this one pass is done by the plain one.
+        """
+        cache, allowed, longest = self._opened(
+            entries, state, row_list(rows, x.shape[0], state), causal
+        )
+        kernel = self.model.config._attn_implementation
+        self.model.set_attn_implementation("eager")
+        try:
+            found = self._run(x, entries.position, allowed, longest, cache, output_attentions=True)
+        finally:
+            self.model.set_attn_implementation(kernel)
+        weights: Tensor = found.attentions[layer].float()
+        return (weights if heads is None else weights[:, list(heads)]).mean(1)
 
     def reanchor(self, state: EntryCache, row: int, keep: np.ndarray, position: np.ndarray) -> None:
         """Keeps the slots `keep` of a row, in order, and renumbers them to `position`.
@@ -131,6 +172,19 @@ class HfLanguageModel(nn.Module):
     def _decode(
         self, x: Tensor, position: Tensor, allowed: Tensor | None, keys: int, cache: Cache | None
     ) -> Tensor:
+        """Hidden states [B, T, D] of `_run`."""
+        hidden: Tensor = self._run(x, position, allowed, keys, cache).last_hidden_state
+        return hidden
+
+    def _run(
+        self,
+        x: Tensor,
+        position: Tensor,
+        allowed: Tensor | None,
+        keys: int,
+        cache: Cache | None,
+        **wanted: bool,
+    ) -> Any:
         """The decoder without its head.
 
         The mask is always spelt out: left to itself, transformers would make one from the length
@@ -142,15 +196,14 @@ class HfLanguageModel(nn.Module):
         else:
             additive = x.new_zeros(allowed.shape).masked_fill(~allowed.to(x.device), hidden_value)
             additive = additive.expand(-1, -1, x.shape[1], -1)
-        found = self.model.get_decoder()(
+        return self.model.get_decoder()(
             inputs_embeds=x,
             attention_mask=additive,
             position_ids=position.to(x.device),
             past_key_values=cache,
             use_cache=cache is not None,
+            **wanted,
         )
-        hidden: Tensor = found.last_hidden_state
-        return hidden
 
     def _turned(self, keys: Tensor, shift: Tensor) -> Tensor:
         """Keys [n, Hkv, Dh] moved by `shift` [n] positions, with the model's own frequencies.

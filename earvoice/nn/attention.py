@@ -84,6 +84,24 @@ class RowStep:
             found.append(attend(q[part.items], k.transpose(1, 2), v.transpose(1, 2), part.mask))
         return found[0] if len(found) == 1 else torch.cat(found)
 
+    def weights(self, q: Tensor, k_pool: Tensor) -> Tensor:
+        """What `attend` would weigh each cached entry with.
+
+        Shapes: q [B, H, T, Dh]; pool [rows, capacity, Hkv, Dh]. Returns [B, H, T, max(lengths)]
+        in float32, 0 for entries a row does not have.
+        """
+        longest = max(part.length for part in self._parts)
+        found = []
+        for part in self._parts:
+            own = q[part.items]
+            k = k_pool[part.rows, : part.length].transpose(1, 2)
+            k = k.repeat_interleave(own.shape[1] // k.shape[1], dim=1)
+            scores = own @ k.transpose(-1, -2) * own.shape[-1] ** -0.5
+            if part.mask is not None:
+                scores = scores + part.mask
+            found.append(F.pad(scores.float().softmax(-1), (0, longest - part.length)))
+        return torch.cat(found)
+
 
 @dataclass(frozen=True)
 class _Part:

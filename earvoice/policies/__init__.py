@@ -9,17 +9,19 @@ import dataclasses
 from typing import TypeAlias
 
 from earvoice.errors import UsageError
+from earvoice.policies.align_att import AlignAtt
 from earvoice.policies.hold_n import HoldN
 from earvoice.policies.local_agreement import LocalAgreement
 from earvoice.policies.view import Action, Policy, Read, View, Write, drafts_after
 from earvoice.policies.wait_k import WaitK
 
-PolicySpec: TypeAlias = WaitK | HoldN | LocalAgreement
+PolicySpec: TypeAlias = WaitK | HoldN | LocalAgreement | AlignAtt
 
 _KINDS: dict[str, type[PolicySpec]] = {
     WaitK.kind: WaitK,
     HoldN.kind: HoldN,
     LocalAgreement.kind: LocalAgreement,
+    AlignAtt.kind: AlignAtt,
 }
 
 
@@ -40,7 +42,7 @@ def parse_policy(text: str, base: PolicySpec | None = None, **options: int | Non
     policy = _KINDS[kind]
     values: dict[str, int] = {}
     if base is not None and base.kind == kind:
-        values |= dataclasses.asdict(base)
+        values |= options_of(base)
     for item in filter(None, tail.split(",")):
         name, _, number = item.partition("=")
         digits = number.strip()
@@ -55,14 +57,20 @@ def parse_policy(text: str, base: PolicySpec | None = None, **options: int | Non
     return policy(**values)
 
 
+def options_of(policy: PolicySpec) -> dict[str, int]:
+    """A policy's options, but those that it leaves to the model."""
+    return {name: value for name, value in dataclasses.asdict(policy).items() if value is not None}
+
+
 def format_policy(policy: PolicySpec) -> str:
     """The text that `parse_policy` reads back as an equal policy."""
-    options = ",".join(f"{name}={value}" for name, value in dataclasses.asdict(policy).items())
-    return f"{policy.kind}:{options}"
+    options = ",".join(f"{name}={value}" for name, value in options_of(policy).items())
+    return f"{policy.kind}:{options}" if options else policy.kind
 
 
 __all__ = [
     "Action",
+    "AlignAtt",
     "HoldN",
     "LocalAgreement",
     "Policy",
@@ -73,6 +81,7 @@ __all__ = [
     "Write",
     "drafts_after",
     "format_policy",
+    "options_of",
     "parse_policy",
     "policy_kinds",
 ]

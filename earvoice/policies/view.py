@@ -18,6 +18,8 @@ class View:
     - `candidate`: the words a draft of the whole continuation has now; None if no draft was
       made (`Policy.needs_draft` is False).
     - `previous`: earlier drafts, newest first, without the words that have been written since.
+    - `attended`: per word of the candidate, the speech frame that each of its pieces attends to
+      most; None where the session does not look. `frames`: speech frames there are.
     """
 
     segments_read: int
@@ -25,6 +27,8 @@ class View:
     source_finished: bool = False
     candidate: tuple[str, ...] | None = None
     previous: tuple[tuple[str, ...], ...] = ()
+    attended: tuple[tuple[int, ...], ...] | None = None
+    frames: int = 0
 
 
 KEPT_DRAFTS = 4

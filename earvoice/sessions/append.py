@@ -98,7 +98,7 @@ class AppendSession(FedSession):
         # a finished session which is collected late cannot free a row that is leased again.
         self._give_back = weakref.finalize(self, pool.release, row)
         self._give_back.atexit = False
-        self.policy: Policy = request.policy or owner.settings.policy
+        self.policy: Policy = self.accepted(request.policy or owner.settings.policy)
         self.stream = Stream("translation", owner.settings.tgt_lang)
         self.text = TextStream(owner.tokenizer)
         self.progress = Progress(prompt=owner.settings.prompt(wait_of(self.policy)))

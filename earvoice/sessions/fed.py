@@ -8,7 +8,7 @@ from typing import Any
 from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Event
-from earvoice.policies import Policy
+from earvoice.policies import AlignAtt, Policy
 from earvoice.sessions.buffer import SegmentBuffer
 
 
@@ -58,5 +58,17 @@ class FedSession(ABC):
         policy = changes["policy"]
         if not callable(getattr(policy, "decide", None)):
             raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
-        self.policy = policy
+        self.policy = self.accepted(policy)
         return []
+
+    def accepted(self, policy: Policy) -> Policy:
+        """The policy as this kind of session uses it.
+
+        Raises: UsageError for one that needs what its model does not give.
+        """
+        if isinstance(policy, AlignAtt):
+            raise UsageError(
+                "policy align-att needs a model that reads a window anew, such as LST and LLaST; "
+                "this one takes wait-k, hold-n and local-agreement"
+            )
+        return policy

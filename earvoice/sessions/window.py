@@ -19,29 +19,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from earvoice.errors import UsageError
-from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
-from earvoice.models.llm import LanguageModel
+from earvoice.events import Event
+from earvoice.models.llm import Attentive, LanguageModel
 from earvoice.nn.cache import EntryCache
-from earvoice.nn.masks import PROMPT, Entries, causal
-from earvoice.policies import Policy, Read, View, drafts_after
+from earvoice.nn.masks import PROMPT, SPEECH, Entries, causal
+from earvoice.policies import Policy
 from earvoice.search.beam import BeamSettings, beam_search
 from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
-from earvoice.sessions.audio_window import AudioWindow
-from earvoice.sessions.buffer import SegmentBuffer
-from earvoice.sessions.fed import FedSession
-from earvoice.sessions.words import split_words
+from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
+from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.text.prompt import Prompt
-from earvoice.text.stream import TextStream
 from earvoice.text.tokenizer import Tokenizer
-from earvoice.units import SAMPLE_RATE, Samples
+from earvoice.units import Samples
 
 MOST_TOGETHER = 16
 """Sessions that are searched as one batch; more are done in turn."""
@@ -70,9 +67,10 @@ class WindowSettings:
 
     pairs: source and target languages. prompt: token ids around the speech for source, target
     and the words written before. window: segments at most; pause_after: segments from which on a
-    pause ends it. max_tokens: written at most per segment. context_words: told of earlier windows.
-    cache_entries: prompt, speech and text of a whole window. Where a policy limits the words of a
-    step, they are found greedily; everything else with `search`.
+    pause ends it. context_words: told of earlier windows. entries: prompt and speech of a whole
+    window; text_tokens: text of one, and max_tokens of it per segment heard. align_att: what
+    AlignAtt looks at. Where a policy limits the words of a step, they are found greedily;
+    everything else with `search`.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -81,147 +79,12 @@ class WindowSettings:
     segment_samples: Samples
     window: int
     pause_after: int
-    cache_entries: int
+    entries: int
+    text_tokens: int
     search: BeamSettings
     max_tokens: int = 24
     context_words: int = 0
-
-
-class WindowSession(FedSession):
-    """One listener's stream over an offline model. Implements `Session`."""
-
-    def __init__(self, owner: WindowInterpreter, request: Request) -> None:
-        settings = owner.settings
-        self._owner = owner
-        self.policy: Policy = request.policy or settings.policy
-        self.languages = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
-        self.stream = Stream("translation", self.languages[1])
-        self.text = TextStream(owner.tokenizer)
-        self.audio = SegmentBuffer(settings.segment_samples)
-        self.window = AudioWindow(settings.segment_samples, settings.window, settings.pause_after)
-        self.tokens: list[int] = []
-        self.end: Samples | None = None
-        self.context: tuple[str, ...] = ()
-        self._words = 0
-        self._previous: tuple[tuple[str, ...], ...] = ()
-        self._drafted = ""
-        self._begun = False
-        self._span_start_s = 0.0
-        self._final = False
-        self._done = False
-
-    @property
-    def ready(self) -> bool:
-        """Whether a step has something to do."""
-        return self.audio.has_segment or (self._final and not self._done)
-
-    def _advance(self) -> list[Event]:
-        return self._owner.advance([self])[0]
-
-    def finish(self) -> list[Event]:
-        """Processes what is left, then closes. A second call gives nothing."""
-        if self._done:
-            return []
-        segments = self.audio.finish()
-        if not segments and self.window.size:
-            segments = 1  # what a cut left over is still to be translated
-        events: list[Event] = []
-        for index in range(segments):
-            self._final = index == segments - 1
-            events += self._advance()
-        events += self._commit(self.text.finish(), 0)
-        self._done = True
-        return [*events, Finished()]
-
-    def is_of(self, owner: WindowInterpreter) -> bool:
-        """Whether an interpreter opened this session."""
-        return self._owner is owner
-
-    def hear(self) -> bool:
-        """Takes the next segment. Returns whether the model is to be asked now."""
-        if self.audio.has_segment:
-            self.window.add(self.audio.take())
-        if self._final:
-            self.window.end_at(self.audio.heard)
-        self.end = self.window.size if self._final else self.window.cut()
-        if not self.window.size:
-            return False
-        return self.closing or self.policy.needs_draft or self.words_allowed() != 0
-
-    @property
-    def closing(self) -> bool:
-        """Whether the window ends with this step."""
-        return self.end is not None
-
-    @property
-    def samples(self) -> Tensor:
-        """What the model hears in this step. Shapes: [W]."""
-        return torch.from_numpy(
-            self.window.samples(self.window.size if self.end is None else self.end)
-        )
-
-    def words_allowed(self) -> int | None:
-        """Words that may be written before the model is asked; None: as many as it has."""
-        if self.closing or self.policy.needs_draft:
-            return None
-        action = self.policy.decide(self._view(None))
-        return 0 if isinstance(action, Read) else action.n
-
-    def settle(self, found: Sequence[int]) -> list[Event]:
-        """Writes what the policy allows of a continuation; at a window's end all of it."""
-        tokens = list(found)
-        words, edges = split_words(self._owner.tokenizer, tokens)
-        kept, count = len(tokens), len(words)
-        if self.policy.needs_draft and not self.closing:
-            action = self.policy.decide(self._view(words))
-            count = 0
-            if not isinstance(action, Read):
-                count = len(words) if action.n is None else min(action.n, len(words))
-            kept = edges[count] if count else 0
-            self._previous = drafts_after(words, self._previous, count)
-        events = self._commit(self.text.push(tokens[:kept]), count)
-        self.tokens += tokens[:kept]
-        if events and events[-1].text.rstrip().endswith((".", "?", "!")):  # type: ignore[union-attr]
-            events.append(Boundary(self.stream, "sentence"))
-        if self.policy.needs_draft:
-            events += self._draft(tokens[kept:])
-        return events
-
-    def begin_next_window(self) -> None:
-        """After a window's end: what follows the cut is the beginning of another."""
-        if self.end is None:
-            return
-        most = self._owner.settings.context_words
-        written = self._owner.tokenizer.decode(self.tokens).split()
-        self.context = (*self.context, *written)[-most:] if most else ()
-        self.window.drop(self.end)
-        self.tokens, self._words, self._previous, self.end = [], 0, (), None
-
-    def _view(self, candidate: tuple[str, ...] | None) -> View:
-        segments = self.window.segments
-        return View(segments, self._words, self.closing, candidate, self._previous)
-
-    def _commit(self, text: str, words: int) -> list[Event]:
-        self._words += words
-        if not text:
-            return []
-        self._drafted, self._begun = "", True
-        end = self.window.start + (self.window.size if self.end is None else self.end)
-        end_s = round(min(end, self.audio.heard) / SAMPLE_RATE, 3)
-        start_s = max(self._span_start_s, round(self.window.start / SAMPLE_RATE, 3))
-        self._span_start_s = start_s
-        return [Commit(self.stream, text, (start_s, end_s))]
-
-    def _draft(self, tokens: list[int]) -> list[Event]:
-        """A new draft, when it differs from the last."""
-        tokenizer = self._owner.tokenizer
-        text = tokenizer.decode(tokens)
-        if self._begun and tokens and tokenizer.is_word_start(tokens[0]):
-            text = f" {text}"
-        if text == self._drafted:
-            return []
-        self._drafted = text
-        return [Draft(self.stream, text)]
+    align_att: AlignAttConfig = field(default_factory=AlignAttConfig)
 
 
 class WindowInterpreter:
@@ -236,10 +99,13 @@ class WindowInterpreter:
     ) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
         control = [i for i in range(tokenizer.vocab_size) if tokenizer.is_special(i)]
+        self.segment_samples = settings.segment_samples
         self._banned = tuple(i for i in control if i != tokenizer.eos_id)
         with torch.inference_mode():
             rows = min(rows, MOST_TOGETHER) * settings.search.beams
-            self._cache: EntryCache = model.lm.init_state(rows, settings.cache_entries)
+            self._cache: EntryCache = model.lm.init_state(
+                rows, settings.entries + settings.text_tokens
+            )
         self._lock = threading.Lock()
 
     def open(self, request: Request) -> WindowSession:
@@ -255,6 +121,10 @@ class WindowInterpreter:
                 f"tgt_lang is {request.tgt_lang!r}; from {source!r} this model has {known}"
             )
         return WindowSession(self, request)
+
+    def completed(self, policy: Policy) -> Policy:
+        """A policy with what it leaves to the model. Raises: UsageError if the model cannot."""
+        return completed(policy, self.settings.align_att, self.model.lm)
 
     def advance(self, sessions: Sequence[Session]) -> list[list[Event]]:
         """One segment of each session that has one, as one batch.
@@ -273,13 +143,13 @@ class WindowInterpreter:
             for first in range(0, len(asking), MOST_TOGETHER):
                 group = asking[first : first + MOST_TOGETHER]
                 found = self._continuations([session for _, session in group])
-                for (place, session), tokens in zip(group, found, strict=True):
-                    events[place] = session.settle(tokens)
+                for (place, session), new in zip(group, found, strict=True):
+                    events[place] = session.settle(new)
             for _, session in ready:
                 session.begin_next_window()
         return events
 
-    def _continuations(self, sessions: list[WindowSession]) -> list[tuple[int, ...]]:
+    def _continuations(self, sessions: list[WindowSession]) -> list[Found]:
         """What the model adds to the text of each session, as far as its policy may need it."""
         width = self.settings.search.beams
         rows = len(sessions) * width
@@ -287,11 +157,12 @@ class WindowInterpreter:
             self._cache.resize(rows)
         self._cache.reset(range(rows))
         speech = self.model.encode([session.samples for session in sessions])
-        hidden = [
+        opened = [
             self._prefill(session, speech[item], item * width)
             for item, session in enumerate(sessions)
         ]
         limits = [session.words_allowed() for session in sessions]
+        budgets = [self._budget(session) for session in sessions]
         found: list[tuple[int, ...]] = [()] * len(sessions)
         limited = [item for item, words in enumerate(limits) if words is not None or width == 1]
         free = [item for item in range(len(sessions)) if item not in limited]
@@ -301,9 +172,9 @@ class WindowInterpreter:
                 self._cache,
                 self.tokenizer,
                 [item * width for item in limited],
-                [hidden[item] for item in limited],
-                [(self._length(item), 0) for item in limited],
-                [(limits[item], self._budget(sessions[item], item)) for item in limited],
+                [opened[item].hidden for item in limited],
+                [(opened[item].length, 0) for item in limited],
+                [(limits[item], budgets[item]) for item in limited],
             )
             for item, text in zip(limited, texts, strict=True):
                 found[item] = text.tokens
@@ -312,35 +183,71 @@ class WindowInterpreter:
                 self.model.lm,
                 self._cache,
                 [range(item * width, (item + 1) * width) for item in free],
-                [hidden[item] for item in free],
-                [(self._length(item), 0) for item in free],
-                [self._budget(sessions[item], item) for item in free],
+                [opened[item].hidden for item in free],
+                [(opened[item].length, 0) for item in free],
+                [budgets[item] for item in free],
                 self.tokenizer.eos_id,
                 self.settings.search,
                 self._banned,
             )
             for item, best in zip(free, bests, strict=True):
                 found[item] = best[0].tokens if best else ()
-        return found
+        return [
+            self._found(session, tokens, opened[item], item * width)
+            for item, (session, tokens) in enumerate(zip(sessions, found, strict=True))
+        ]
 
-    def _prefill(self, session: WindowSession, speech: Tensor, row: int) -> Tensor:
-        """Prompt, speech and the text so far into a row; hidden state [D] of the last entry."""
+    def _prefill(self, session: WindowSession, speech: Tensor, row: int) -> _Opened:
+        """Prompt, speech and the text so far into a row."""
         prompt = self.settings.prompt(*session.languages, " ".join(session.context))
+        before, after = prompt.before, [*prompt.after, *session.tokens]
         x = torch.cat(
             [
-                self.model.embed(torch.tensor(prompt.before)),
+                self.model.embed(torch.tensor(before)),
                 speech,
-                self.model.embed(torch.tensor([*prompt.after, *session.tokens])),
+                self.model.embed(torch.tensor(after)),
             ]
         )[None]
         place = torch.arange(x.shape[1])[None]
-        entries = Entries(place, place, torch.full_like(place, PROMPT), torch.zeros_like(place))
-        return self.model.lm(x, entries, self._cache, [row], causal)[0, -1]
+        kind = torch.full_like(place, PROMPT)
+        kind[:, len(before) : len(before) + len(speech)] = SPEECH
+        entries = Entries(place, place, kind, torch.zeros_like(place))
+        hidden = self.model.lm(x, entries, self._cache, [row], causal)[0, -1]
+        return _Opened(hidden, x[0, -1], x.shape[1], len(speech))
 
-    def _length(self, item: int) -> int:
-        return int(self._cache.length[item * self.settings.search.beams])
+    def _found(
+        self, session: WindowSession, tokens: tuple[int, ...], opened: _Opened, row: int
+    ) -> Found:
+        """A continuation, with what it attends to where the session's policy asks for it."""
+        policy, lm = session.attends, self.model.lm
+        if policy is None or policy.layer is None or not isinstance(lm, Attentive):
+            return Found(tokens)
+        self._cache.length[row] = opened.length - 1
+        inputs = torch.cat([opened.last[None], self.model.embed(torch.tensor(tokens))])[:-1]
+        heads = self.settings.align_att.heads
+        frames = attended_frames(lm, self._cache, row, inputs, policy.layer, heads)
+        return Found(tokens, frames, opened.frames)
 
-    def _budget(self, session: WindowSession, item: int) -> int:
-        """Tokens that a continuation may have."""
-        most = self.settings.max_tokens * session.window.segments
-        return max(0, min(most, self._cache.capacity - self._length(item)))
+    def _budget(self, session: WindowSession) -> int:
+        """Tokens that a continuation may have.
+
+        What is written in a window is bounded as a whole, so that there is always room for the
+        speech that is still to come.
+        """
+        settings = self.settings
+        most = min(settings.max_tokens * session.window.segments, settings.text_tokens)
+        return max(0, most - len(session.tokens))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A row whose prompt, speech and text are in the cache.
+
+    hidden, last [D]: hidden state and embedding of the last entry; length: entries; frames: how
+    many of them are speech.
+    """
+
+    hidden: Tensor
+    last: Tensor
+    length: int
+    frames: int

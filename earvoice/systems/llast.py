@@ -42,6 +42,7 @@ from earvoice.nn.lora import lora_layers
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
+from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
 from earvoice.text.chat import CHATS, ChatTemplate, Task
 from earvoice.text.languages import language
@@ -71,6 +72,7 @@ class LlastConfig(Config):
     n: Count = 3
     segment_ms: Annotated[int, Field(ge=100)] = 1000  # step of a live stream
     pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
+    align_att: AlignAttConfig = AlignAttConfig()
 
     @field_validator("directions")
     @classmethod
@@ -201,8 +203,10 @@ class Llast(nn.Module):
             segment_samples=config.segment_samples,
             window=config.window_segments,
             pause_after=config.pause_segments,
-            cache_entries=room + config.encoder.frames + config.max_tokens,
+            entries=room + config.encoder.frames,
+            text_tokens=config.max_tokens,
             search=BeamSettings(config.beams),
+            align_att=config.align_att,
         )
         return WindowInterpreter(self, tokenizer, settings, rows=rows)
 

@@ -53,6 +53,7 @@ from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
 from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
+from earvoice.sessions.window_session import TOKENS_A_WORD
 from earvoice.text.languages import language
 from earvoice.text.prompt import Prompt, PromptTemplate
 from earvoice.text.tokenizer import Tokenizer
@@ -62,8 +63,6 @@ SHORTEST_SAMPLES = 1600
 """Shorter audio is padded with silence; the published code trains on 0.1 s and more."""
 SLOTS = ("src_lang", "tgt_lang", "context")
 _MASKED_MELS = 40
-TOKENS_A_WORD = 8
-"""Cache room for a word of the context."""
 
 
 class LstPromptConfig(Config):
@@ -232,7 +231,8 @@ class Lst(nn.Module):
             segment_samples=self.segment_samples,
             window=config.window_segments,
             pause_after=config.pause_segments,
-            cache_entries=room + WindowSettings.max_tokens * config.window_segments,
+            entries=room,
+            text_tokens=WindowSettings.max_tokens * config.window_segments,
             search=search,
             context_words=config.context_words,
             align_att=config.align_att,

@@ -41,6 +41,8 @@ from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
 TOKENIZER_FILE = "tokenizer.json"
+LIVE_ONLY = {"align_att", "pauses"}
+"""Fields of a system that say how it is used live and are no matter of its training."""
 NEED_TIMES = ("phones", "waco")
 """Objectives that learn from when words or phonemes are spoken."""
 
@@ -277,7 +279,7 @@ def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
     unused = {"utterances"} if stage.utterances is None else set()
     text = json.dumps(
         [
-            recipe.system.model_dump(mode="json"),
+            recipe.system.model_dump(mode="json", exclude=LIVE_ONLY),
             recipe.seed,
             list(corpora),
             stage.model_dump(mode="json", exclude=unused),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from earvoice.policies import HoldN, LocalAgreement, Policy, WaitK
+from earvoice.policies import AlignAtt, HoldN, LocalAgreement, Policy, WaitK
 from earvoice.session import Interpreter, Request
 from earvoice.sessions.append import AppendInterpreter
 from earvoice.sessions.window import WindowInterpreter
@@ -101,6 +101,17 @@ CASES: list[Case] = [
         "lst-local-agreement",
         lambda: _brief(lst(seed=3, context_words=4), LocalAgreement(2)),
         change={"policy": HoldN(0)},
+    ),
+    Case(
+        "lst-align-att",
+        lambda: _brief(lst(seed=4), AlignAtt(frames=2, layer=1)),
+        change={"policy": AlignAtt(frames=3)},
+    ),
+    Case(
+        "lst-waveform-align-att-greedy",
+        lambda: _brief(lst("waveform", seed=5, beams=1)),
+        Request("en", "de", policy=AlignAtt(layer=0)),
+        change={"policy": WaitK(k=1, n=1)},
     ),
 ]
 

@@ -2,6 +2,7 @@ import pytest
 
 from earvoice.errors import UsageError
 from earvoice.policies import (
+    AlignAtt,
     HoldN,
     LocalAgreement,
     Read,
@@ -49,6 +50,9 @@ def test_hold_n_needs_a_draft():
         ("hold-n:n=0", HoldN(0)),
         ("local-agreement", LocalAgreement(2)),
         ("local-agreement:n=3", LocalAgreement(3)),
+        ("align-att", AlignAtt()),
+        ("align-att:frames=8", AlignAtt(8)),
+        ("align-att:frames=8,layer=0", AlignAtt(8, 0)),
     ],
 )
 def test_parse(text, policy):
@@ -81,6 +85,8 @@ def test_what_is_not_said_is_as_the_model_has_it():
         ("wait-k:k=0", "k is 0, it must be 1 or more"),
         ("hold-n:k=1", "no option 'k', it has n"),
         ("local-agreement:n=1", "n is 1, it must be 2 or more"),
+        ("align-att:frames=0", "frames is 0, it must be 1 or more"),
+        ("align-att:n=2", "no option 'n', it has frames, layer"),
     ],
 )
 def test_parse_names_what_is_wrong(text, message):
@@ -115,3 +121,32 @@ def test_drafts_lose_the_words_that_were_written():
     before = drafts_after(("a", "b", "c"), (), 1)
     assert before == (("b", "c"),)
     assert drafts_after(("b", "d"), before, 1) == (("d",), ("c",))
+
+
+def test_align_att_writes_up_to_the_first_piece_that_attends_to_the_end():
+    #  frames 0 to 9; 8 and 9 are off limits
+    words = ("Ich", "habe", "das", "Haus", "da")
+    attended = ((1,), (3, 5), (6,), (7, 8), (2,))
+    view = View(3, 0, candidate=words, attended=attended, frames=10)
+    assert AlignAtt(2).decide(view) == Write(3), "'Haus' has a piece at frame 8, 'da' is behind it"
+    assert AlignAtt(1).decide(view) == Write(5)
+    assert AlignAtt(3).decide(view) == Write(3)
+    assert AlignAtt(4).decide(view) == Write(2)
+    assert AlignAtt(9).decide(view) == Read()
+    assert AlignAtt(10).decide(view) == Read()
+    assert AlignAtt().decide(view) == Write(2), "four frames where nobody says otherwise"
+
+
+def test_align_att_at_the_ends_of_a_stream():
+    assert AlignAtt(2).decide(View(0, 0, candidate=(), attended=(), frames=0)) == Read()
+    assert AlignAtt(2).decide(View(1, 0, candidate=(), attended=(), frames=9)) == Read()
+    assert AlignAtt(2).decide(View(1, 0, source_finished=True)) == Write(None)
+    with pytest.raises(ValueError, match=r"View\.attended"):
+        AlignAtt(2).decide(View(1, 0, candidate=("Ich",)))
+
+
+def test_what_align_att_leaves_to_the_model_is_not_written_down():
+    assert format_policy(AlignAtt()) == "align-att"
+    assert format_policy(AlignAtt(layer=2)) == "align-att:layer=2"
+    assert parse_policy("align-att", AlignAtt(8, 1)) == AlignAtt(8, 1)
+    assert parse_policy("align-att", layer=3) == AlignAtt(layer=3)

@@ -178,3 +178,34 @@ def test_a_window_keeps_what_follows_its_cut():
     assert (window.start, window.size) == (end, 300 - end)
     assert window.samples(window.size).tolist() == list(range(end, 300))
     assert torch.from_numpy(window.samples(window.size)).dtype == torch.float32
+
+
+def test_an_endless_writer_leaves_room_for_the_speech_to_come():
+    """A policy that writes all of every draft, a model that never ends: the cache holds it all."""
+    system = lst(seed=1)
+    with torch.no_grad():
+        system.lm.embedding.weight[tokenizer().eos_id] *= 0.001
+    interpreter = system.interpreter(tokenizer())
+    session = interpreter.open(Request("en", "de", HoldN(0)))
+    settings = interpreter.settings
+    longest = 0
+    for number in range(14):
+        session.push(Audio(noise(0.5, number)[None], RATE))
+        longest = max(longest, len(session.tokens))
+    session.finish()
+    assert settings.max_tokens < longest <= settings.text_tokens
+
+
+def test_context_of_long_words_is_told_as_far_as_there_is_room():
+    changes = {"before_speech": "<s>{context}<sp_start>", "after_speech": "<sp_end>"}
+    system = lst()
+    prompt = system.config.prompt.model_copy(update=changes)
+    system.config = system.config.model_copy(update={"prompt": prompt, "context_words": 2})
+    session = system.interpreter(tokenizer()).open(Request("en", "de"))
+    session.tokens, session.end = tokenizer().encode("x" * 40 + " Haus"), 0
+    session.begin_next_window()
+    assert session.context == ("Haus",)
+    session.tokens, session.end = tokenizer().encode("ein " + "☃" * 20), 0
+    session.begin_next_window()
+    assert session.context == ()
+    session.push(Audio(noise(4.0)[None], RATE))
