@@ -35,6 +35,16 @@ class TrainLog:
             self._board.close()
 
 
+class NoLog:
+    """The log of a rank that is not the first: what it would say, the first says."""
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 

@@ -44,7 +44,8 @@ def learning_rate(stage: StageConfig, step: int) -> float:
         return stage.lr * math.sqrt(max(1, stage.warmup_steps) / (step + 1))
     steps = stage.schedule_steps or stage.steps
     done = (step - stage.warmup_steps) / max(1, steps - stage.warmup_steps)
-    return stage.lr * (stage.final_lr + (1 - stage.final_lr) * 0.5 * (1 + math.cos(math.pi * done)))
+    left = 1 - done if stage.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return stage.lr * (stage.final_lr + (1 - stage.final_lr) * left)
 
 
 def set_learning_rate(optim: torch.optim.Optimizer, rate: float) -> None:

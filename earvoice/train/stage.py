@@ -102,18 +102,21 @@ class StageConfig(Config):
     """Augmentation probability grows from 0 to its value over this many steps."""
     steps: Count = 1000
     schedule_steps: Count | None = None
-    """Steps that the cosine is laid out for, where the stage ends before it does."""
+    """Steps that the cosine or line is laid out for, where the stage ends before it does."""
     lr: Positive = 1e-3
     lr_scale: dict[str, float] = Field(default_factory=dict)
     warmup_steps: Annotated[int, Field(ge=0)] = 60
-    schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
     final_lr: float = 0.02
-    """Learning rate at the end of the cosine, as a share of `lr`."""
+    """Learning rate at the end of the cosine or the line, as a share of `lr`."""
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0
     accumulate: Count = 1
+    """Batches of a step; ranks share them out among them."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    recompute: bool = False
+    """Gradient checkpointing: less memory, a third more time, the same weights."""
     save_every_steps: Count = 200
     validate_every_steps: Annotated[int, Field(ge=0)] = 0
     validate_sentences: Count = 60

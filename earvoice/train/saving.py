@@ -1,0 +1,111 @@
+"""A stage's checkpoints: where it goes on, what it starts from, and saving on a full disk."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from earvoice.errors import CheckpointError
+from earvoice.train import checkpoint as checkpoints
+from earvoice.train.base import digest_of, frozen_of, write_base
+from earvoice.train.checkpoint import Checkpoint
+from earvoice.train.distributed import Ranks
+from earvoice.train.errors import TrainingError
+from earvoice.train.log import NoLog, TrainLog
+
+_log = logging.getLogger("earvoice.train")
+
+
+def found_to_resume(run: Any, digest: str | None, log: TrainLog | NoLog) -> Checkpoint | None:
+    """The newest whole checkpoint of a stage; None when there is none at all.
+
+    run: a `StageRun`. digest: of the frozen weights the stage starts from now.
+    Raises: CheckpointError when all are damaged; TrainingError for another configuration, or
+        other weights to start from.
+    """
+    found, problems = checkpoints.newest(run.folder)
+    for problem in problems:
+        log.write(0, {"skipped_checkpoint": problem})
+        _log.warning("stage %s: skipped a checkpoint: %s", run.stage.name, problem)
+    if found is None and problems:
+        raise CheckpointError(
+            f"{run.folder}: no checkpoint is whole ({problems[0]}); train without resuming to "
+            "start over"
+        )
+    if found is None:
+        log.write(0, {"note": "nothing to resume: starting from step 0"})
+        return None
+    _check_lineage(found, run.lineage)
+    if found.base not in (None, digest):
+        raise TrainingError(
+            f"{found.path}: its frozen weights were others than those the stage starts from now; "
+            "resume with the same `init` and `--reuse`, or choose another `out`"
+        )
+    note = {"note": f"resumed from {found.path.name}"}
+    changed = [key for key in ("torch", "python", "threads") if _differs(found, run.lineage, key)]
+    if changed:
+        note["other"] = ", ".join(changed)
+    log.write(found.step, note)
+    return found
+
+
+def _differs(found: Checkpoint, lineage: Any, key: str) -> bool:
+    """Whether the weights may differ in their last bits from an unbroken run's."""
+    return key in lineage and found.state.get(key) != lineage[key]
+
+
+def _check_lineage(found: Checkpoint, lineage: Any) -> None:
+    if found.state.get("config_hash") != lineage.get("config_hash"):
+        raise TrainingError(
+            f"{found.path}: was made with another configuration "
+            f"({found.state.get('config_hash')!r}, now {lineage.get('config_hash')!r}); "
+            "resume with the same recipe and overrides, or choose another `out`"
+        )
+
+
+def frozen_digest(system: nn.Module) -> str | None:
+    """Of the frozen weights; None when everything is learnt."""
+    frozen = frozen_of(system)
+    return digest_of(frozen) if frozen else None
+
+
+def keep_frozen(run: Any, system: nn.Module, digest: str | None) -> None:
+    """Writes the frozen weights beside the stage's checkpoints. Raises: TrainingError."""
+    if digest is None:
+        return
+    try:
+        write_base(run.folder, frozen_of(system), digest)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"stage {run.stage.name!r}: its frozen weights cannot be written into {run.folder}: "
+            f"{error}"
+        ) from error
+
+
+def save_step(
+    run: Any, system: nn.Module, optim: torch.optim.Optimizer, state: dict[str, Any], ranks: Ranks
+) -> None:
+    """Saves a step; what was saved before stays whole. All ranks call it.
+
+    Raises: TrainingError when it cannot be written, on all ranks.
+    """
+    step = state["step"]
+    try:
+        if ranks.shard:
+            checkpoints.save(run.folder, system, optim, state, ranks)
+        else:
+            with ranks.together():
+                if ranks.rank == 0:
+                    checkpoints.save(run.folder, system, optim, state)
+    except (OSError, SafetensorError, CheckpointError) as error:
+        if ranks.rank == 0:
+            shutil.rmtree(run.folder / f"step-{step:08d}.tmp", ignore_errors=True)
+        raise TrainingError(
+            f"stage {run.stage.name!r}: step {step} cannot be saved in {run.folder}: {error}; "
+            "earlier checkpoints are whole: make room, then --resume"
+        ) from error

@@ -1,0 +1,108 @@
+"""What a stage starts from: random weights, earlier stages, stages of other runs, model folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from earvoice.errors import CheckpointError, ConfigError
+from earvoice.models.files import MANIFEST, read_safetensors, verify_manifest
+from earvoice.nn.lora import is_lora
+from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
+from earvoice.train import checkpoint as checkpoints
+from earvoice.train.freeze import check_patterns, matches
+from earvoice.train.stage import RecipeConfig
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether it holds finished weights (`earvoice convert`, `OUT/model`), not a stage's steps."""
+    return (folder / WEIGHTS_FILE).is_file() and (folder / MANIFEST).is_file()
+
+
+def pretrained_vocabulary(reuse: Mapping[str, str]) -> Path | None:
+    """The vocabulary that comes with reused model folders. Raises: ConfigError for two of them."""
+    found = {
+        folder: Path(folder) / TOKENIZER_FILE
+        for folder in reuse.values()
+        if is_model_folder(Path(folder)) and (Path(folder) / TOKENIZER_FILE).is_file()
+    }
+    if len({path.read_bytes() for path in found.values()}) > 1:
+        raise ConfigError(f"--reuse: {' and '.join(found)} have different vocabularies")
+    return next(iter(found.values()), None)
+
+
+def starting_weights(
+    fresh: Mapping[str, Tensor],
+    recipe: RecipeConfig,
+    index: int,
+    out: Path,
+    reuse: Mapping[str, str],
+) -> dict[str, Tensor]:
+    """The weights a stage starts from: random ones, and over them those of earlier stages.
+
+    By default everything comes from the stage before.
+    reuse: stage name -> folder of a stage of another run, or a model folder.
+    """
+    stage = recipe.stages[index]
+    sources = stage.init
+    if sources is None:
+        sources = {"*": recipe.stages[index - 1].name} if index else {}
+    check_patterns(sources, fresh, f"stage {stage.name!r}: init")
+    weights = dict(fresh)
+    read: dict[Path, dict[str, Tensor]] = {}
+    for pattern, source in sources.items():
+        folder = Path(reuse.get(source, out / source))
+        if folder not in read:
+            read[folder] = _weights_of(folder, stage.name, source)
+        found = read[folder]
+        if is_model_folder(folder):
+            _check_covered(fresh, found, pattern, folder, stage.name)
+        for name, value in found.items():
+            if not matches(name, [pattern]) or name not in fresh:
+                continue
+            if fresh[name].shape != value.shape:
+                raise ConfigError(
+                    f"stage {stage.name!r}: init: {name} is {tuple(value.shape)} in {folder}, "
+                    f"this recipe's is {tuple(fresh[name].shape)}"
+                )
+            weights[name] = value.to(fresh[name].dtype)
+    return weights
+
+
+def _weights_of(folder: Path, stage: str, source: str) -> dict[str, Tensor]:
+    """Of a model folder, or of the newest checkpoint of a stage."""
+    if is_model_folder(folder):
+        verify_manifest(folder, required=(WEIGHTS_FILE,))
+        return read_safetensors(folder / WEIGHTS_FILE)
+    found, problems = checkpoints.newest(folder)
+    if found is None:
+        why = f" ({problems[0]})" if problems else ""
+        hint = "" if problems or folder.exists() else f"; --reuse {source}=DIR names another folder"
+        raise ConfigError(
+            f"stage {stage!r} starts from {source!r}: no whole checkpoint in {folder}{why}{hint}"
+        )
+    return found.weights()
+
+
+def _check_covered(
+    fresh: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+    pattern: str,
+    folder: Path,
+    stage: str,
+) -> None:
+    """Nothing that a pattern asks of a model folder may stay random, except LoRA.
+
+    Raises: CheckpointError.
+    """
+    wanted = [name for name in fresh if matches(name, [pattern]) and not is_lora(name)]
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise CheckpointError(
+            f"stage {stage!r}: init: {folder} has no {missing[0]!r} "
+            f"({len(missing)} of {len(wanted)} tensors that {pattern!r} asks for are missing)"
+        )
