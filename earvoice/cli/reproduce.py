@@ -30,6 +30,9 @@ examples:
   earvoice reproduce fasst --corpus corpora/train --test corpora/test --out runs/reproduce \\
       --base runs/fasst-mini-en-de --base runs/phones --dry-run
   earvoice reproduce fasst ... --report-only --docs docs/reproduce.md
+  earvoice reproduce lst --claims stages --corpus corpora/train --test corpora/test --out runs/lst
+  earvoice reproduce llast --corpus corpora/de-en --corpus corpora/en-de --corpus corpora/es-en \\
+      --corpus corpora/fr-en --test corpora/test-es-en --test corpora/test-fr-en --out runs/llast
 
 OUT/ holds results.json, report.md, report.png and a folder per arm and seed.
 """
@@ -43,11 +46,20 @@ def add_parser(subparsers: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paper", help="fasst, or a YAML file")
+    parser.add_argument("paper", help="fasst, lst, llast, or a YAML file")
     parser.add_argument("--claims", default="", metavar="A,B", help="only these (default: all)")
     parser.add_argument("--seeds", default="1,2,3", metavar="N,N", help="default: %(default)s")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="what arms are trained on")
-    parser.add_argument("--test", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="what arms are trained on; several times for several source languages",
+    )
+    parser.add_argument(
+        "--test", type=Path, action="append", required=True, metavar="DIR", help="likewise"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--base",
@@ -130,8 +142,8 @@ def _choice(args: argparse.Namespace, claims: tuple[str, ...]) -> Choice:
     return Choice(
         claims=chosen,
         seeds=seeds,
-        corpus=args.corpus,
-        test=args.test,
+        corpus=tuple(args.corpus),
+        test=tuple(args.test),
         out=args.out,
         base=tuple(args.base),
         scale=args.steps_scale,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earvoice.errors import UsageError
 
-_SETS = {"talks": "whole talks", "sentences": "single sentences", "spans": "spans of talks"}
+_SETS = {
+    "talks": "whole talks",
+    "sentences": "single sentences",
+    "spans": "spans of talks",
+    "all": "mean over directions",
+}
 
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
-    """Draws BLEU over lag, and computing over age, with intervals over seeds.
+    """Draws BLEU over lag, or by arm where nothing lags, and computing over age.
+
+    Bars are intervals over seeds.
 
     Raises: UsageError when matplotlib (extra `track`) is missing.
     """
@@ -45,6 +52,9 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
 
 def _panel(axes: Any, name: str, claim: Mapping[str, Any], on: str) -> None:
     rows = [row for row in claim["rows"] if row["on"] == on]
+    if on != "compute" and not any("laal_ms" in row for row in rows):
+        _arms(axes, f"{name}: {_SETS.get(on, on)}", rows)
+        return
     for arm in dict.fromkeys(row["arm"] for row in rows):
         mine = [row for row in rows if row["arm"] == arm]
         if on == "compute":
@@ -65,9 +75,21 @@ def _panel(axes: Any, name: str, claim: Mapping[str, Any], on: str) -> None:
         axes.set_ylabel("CPU ms for the next segment")
         axes.set_ylim(bottom=0)
     else:
-        axes.set_title(f"{name}: {_SETS[on]}", fontsize=9)
+        axes.set_title(f"{name}: {_SETS.get(on, on)}", fontsize=9)
         aware = "computation-aware LAAL (SimulEval's)" if on == "spans" else "LAAL, ideal clock"
         axes.set_xlabel(f"{aware}, s")
         axes.set_ylabel("BLEU")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
+
+
+def _arms(axes: Any, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One dot an arm: offline models."""
+    names = [row["arm"] for row in rows]
+    half = [row["bleu"]["half"] or 0.0 for row in rows]
+    values = [row["bleu"]["value"] for row in rows]
+    axes.errorbar(values, names, xerr=half, fmt="o", capsize=3, ms=4)
+    axes.invert_yaxis()
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel("BLEU")
+    axes.grid(alpha=0.3)

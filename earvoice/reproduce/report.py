@@ -17,6 +17,7 @@ RESULTS, TABLE, PICTURE = "results.json", "report.md", "report.png"
 _SETS = {
     "talks": "whole talks",
     "sentences": "single sentences",
+    "all": "the mean over directions",
     "spans": "spans of talks",
     "starts": "starts of spans, before any window slides",
     "compute": "milliseconds of CPU for the next segment, by age of the stream",
@@ -145,29 +146,45 @@ def _table(claim: Mapping[str, Any], on: str) -> list[str]:
     by_arm: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_arm.setdefault(row["arm"], []).append(row)
-    beside = on in ("talks", "spans", "compute") and bool(claim["paper"]["rows"])
+    beside = any(_theirs(row, on) != "-" for row in _paper_rows(claim).values())
     paper = f" paper: {claim['paper']['source']} |" if beside else ""
     points = [[row["point"] for row in found] for found in by_arm.values()]
     across = max(map(len, points))
     same = all(item == points[0] for item in points)
     head = points[0] if same else [""] * across
     lines = [
-        f"{_SETS[on][0].upper()}{_SETS[on][1:]}{_what(rows)}",
+        f"{_title(on)}{_what(rows)}",
         "",
         f"| | {' | '.join(head)} |{paper}",
         "|---|" + "---|" * (across + beside),
     ]
     for arm, cells in by_arm.items():
         shown = [_cell(row, named=not same) for row in cells] + [""] * (across - len(cells))
-        theirs = claim["paper"]["rows"].get(arm)
-        last = f" {_theirs(PaperRow(**_tuples(theirs)), on)} |" if beside else ""
+        last = f" {_theirs(_paper_rows(claim).get(arm), on)} |" if beside else ""
         lines.append(f"| {arm} | {' | '.join(shown)} |{last}")
     return lines
+
+
+def _paper_rows(claim: Mapping[str, Any]) -> dict[str, PaperRow]:
+    found: dict[str, PaperRow] = {}
+    for arm, row in claim["paper"]["rows"].items():
+        points = {name: tuple(v) for name, v in row.items() if not isinstance(v, dict)}
+        found[arm] = PaperRow(**points, by_direction=row.get("by_direction", {}))
+    return found
+
+
+def _title(on: str) -> str:
+    name = _SETS.get(on, on)
+    return name if name == on else name[0].upper() + name[1:]
 
 
 def _what(rows: Sequence[Mapping[str, Any]]) -> str:
     if "bleu" not in rows[0]:
         return ":" if "cost_ms" in rows[0] else ": share of texts identical to `incremental`"
+    if not any("laal_ms" in row for row in rows):
+        return ": BLEU" + (
+            " [bootstrap interval over sentences]:" if "bleu_low" in rows[0] else ":"
+        )
     aware = ", / computation-aware lag (SimulEval's)" if "laal_ca_simuleval_ms" in rows[0] else ""
     return f": BLEU @ LAAL in seconds{aware}:"
 
@@ -178,6 +195,8 @@ def _cell(row: Mapping[str, Any], *, named: bool) -> str:
     if "bleu" not in row:
         return f"{Mean(**row['same_text']).value:.0%}"
     text = _shown(Mean(**row["bleu"]))
+    if "bleu_low" in row and "laal_ms" not in row:
+        text += f" [{row['bleu_low']['value']:.1f}, {row['bleu_high']['value']:.1f}]"
     for name, before in (("laal_ms", " @ "), ("laal_ca_simuleval_ms", " / ")):
         if name in row:
             text += f"{before}{row[name]['value'] / 1000:.2f}"
@@ -185,17 +204,18 @@ def _cell(row: Mapping[str, Any], *, named: bool) -> str:
 
 
 def _theirs(row: PaperRow | None, on: str) -> str:
+    """What the paper has for a cell; `-` for nothing. Its BLEU is of whole talks, where any are."""
     if row is None:
         return "-"
     if on == "compute":
         return " ".join(f"{value:g}" for value in row.cost_ms) or "-"
+    if on in row.by_direction:
+        return f"{row.by_direction[on]:g}"
     bleu = " ".join(f"{value:g}" for value in row.bleu)
     lag = " ".join(f"{value / 1000:.2f}" for value in row.lag_ms)
-    return f"{bleu} @ {lag}" if bleu else "-"
-
-
-def _tuples(row: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: tuple(values) for name, values in (row or {}).items()}
+    if not bleu or (on == "sentences") == bool(lag):
+        return "-"
+    return f"{bleu} @ {lag}" if lag else bleu
 
 
 def _shown(mean: Mean, *, sign: bool = False) -> str:

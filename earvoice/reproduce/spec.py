@@ -1,27 +1,32 @@
 """What a reproduction tries, as data: recipes/reproduce/*.yaml.
 
 base      stages that every trained arm starts from
+parts     what some arms start from besides: another encoder, a smaller language model
 stages    building blocks of the arms
-arms      which stages, on windows of which length
+arms      which stages, from which start, on what changes of the recipe
 claims    what is compared, on what, what the paper found, what would show it
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from earvoice.config import Config, Count, Positive
 from earvoice.train.stage import StageConfig
 
-Measured = Literal["talks", "sentences", "spans", "compute"]
+SETS = ("talks", "sentences", "spans", "compute", "all")
+"""Test sets; a direction such as `fr-en` is one too. `all` is the mean over directions."""
+_DIRECTION = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
 
 class PaperRow(Config):
-    """What the paper found for an arm: points of a curve, or computing by age."""
+    """What the paper found for an arm: points of a curve, BLEU by direction, computing by age."""
 
     bleu: tuple[float, ...] = ()
+    by_direction: dict[str, float] = Field(default_factory=dict)
     lag_ms: tuple[float, ...] = ()
     cost_ms: tuple[float, ...] = ()
 
@@ -44,9 +49,16 @@ class StatementConfig(Config):
     says: str
     better: str
     worse: str
-    on: Measured
+    on: str
     by: Literal["bleu", "bleu_at_equal_lag", "cost"] = "bleu"
     lag: str = "laal_ms"
+
+    @field_validator("on")
+    @classmethod
+    def _a_test_set(cls, on: str) -> str:
+        if on not in SETS and not _DIRECTION.fullmatch(on):
+            raise ValueError(f"it must be one of {', '.join(SETS)}, or a direction such as fr-en")
+        return on
 
 
 class _Claim(Config):
@@ -57,7 +69,7 @@ class _Claim(Config):
 
 
 class ArmsClaim(_Claim):
-    """Trained arms, each measured on whole talks and on single sentences."""
+    """Trained arms, measured on whole talks and single sentences, or direction by direction."""
 
     kind: Literal["arms"] = "arms"
     arms: tuple[str, ...]
@@ -96,27 +108,53 @@ Claim = Annotated[ArmsClaim | RecomputeClaim | PolicyClaim, Field(discriminator=
 
 
 class BaseConfig(Config):
-    """Where the arms start: a training recipe (beside this file), its stages, what is taken."""
+    """Where the arms start: a training recipe (beside this file), its stages, what is taken.
+
+    changes: overrides of the recipe while the base is trained, as on the command line.
+    """
 
     recipe: str
     stages: tuple[str, ...]
     take: dict[str, str]
+    changes: tuple[str, ...] = ()
+
+
+class PartConfig(Config):
+    """Another start, trained once for all seeds with the base's vocabulary.
+
+    like: its stages that are a stage of the recipe under a name of their own. stages: others.
+    """
+
+    what: str
+    changes: tuple[str, ...] = ()
+    like: dict[str, str] = Field(default_factory=dict)
+    stages: tuple[StageConfig, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its stages."""
+        return (*self.like, *(stage.name for stage in self.stages))
 
 
 class ArmConfig(Config):
-    """Stages one after the other; `segments` replaces their windows' least and most length."""
+    """Stages one after the other; `segments` replaces their windows' least and most length.
+
+    take: what does not come from where the base says. changes: overrides of the recipe.
+    """
 
     what: str
     stages: Annotated[tuple[str, ...], Field(min_length=1)]
     segments: tuple[Count, Count] | None = None
+    take: dict[str, str] = Field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
 
 class TestConfig(Config):
-    """How trained arms are measured."""
+    """How trained arms are measured. Systems with directions: so many sentences of each."""
 
     ks: tuple[Count, ...] = (1, 3, 5)
-    talks: Count = 8
-    sentences: Count = 100
+    talks: Annotated[int, Field(ge=0)] = 8
+    sentences: Annotated[int, Field(ge=0)] = 100
     batch: Count = 16
 
 
@@ -126,6 +164,9 @@ class ReproduceConfig(Config):
     name: str
     paper: str
     base: BaseConfig
+    parts: dict[str, PartConfig] = Field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    """Overrides of the recipe for all arms."""
     stages: tuple[StageConfig, ...]
     arms: dict[str, ArmConfig]
     test: TestConfig = TestConfig()
@@ -134,10 +175,14 @@ class ReproduceConfig(Config):
     @model_validator(mode="after")
     def _names_are_there(self) -> ReproduceConfig:
         stages = [stage.name for stage in self.stages]
+        starts = [*self.base.stages, *(name for part in self.parts.values() for name in part.names)]
         for name, arm in self.arms.items():
             for stage in arm.stages:
                 if stage not in stages:
                     raise ValueError(f"arms.{name}: no stage {stage!r}, there are {stages}")
+            for stage in arm.take.values():
+                if stage not in starts:
+                    raise ValueError(f"arms.{name}: take: no stage {stage!r}, there are {starts}")
         for name, claim in self.claims.items():
             known = _arms_of(claim)
             if isinstance(claim, ArmsClaim):
@@ -153,6 +198,15 @@ class ReproduceConfig(Config):
     def stage(self, name: str) -> StageConfig:
         """A building block by name."""
         return next(stage for stage in self.stages if stage.name == name)
+
+    def take_of(self, arm: str) -> dict[str, str]:
+        """Where an arm starts: name pattern -> stage of the base or of a part."""
+        return {**self.base.take, **self.arms[arm].take}
+
+    def parts_of(self, arms: tuple[str, ...]) -> tuple[str, ...]:
+        """The parts that some arms need."""
+        taken = {stage for arm in arms for stage in self.take_of(arm).values()}
+        return tuple(name for name, part in self.parts.items() if taken & set(part.names))
 
     def arms_of(self, claims: tuple[str, ...]) -> tuple[str, ...]:
         """The trained arms that some claims need, each once, in order."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earvoice.bench.quality import measure, sentence_items, shuffled, talk_items
+from earvoice.bench.quality import Item, measure, sentence_items, shuffled, talk_items
 from earvoice.config import load_yaml
 from earvoice.data.manifest import load_talks
 from earvoice.errors import UsageError
 from earvoice.loading import load
 from earvoice.policies import WaitK
-from earvoice.reproduce.spec import ReproduceConfig, TestConfig
+from earvoice.policies.schedule import OFFLINE_K
+from earvoice.reproduce.corpora import by_direction
+from earvoice.reproduce.spec import PartConfig, ReproduceConfig, TestConfig
 from earvoice.session import Request
 from earvoice.train import checkpoint as checkpoints
-from earvoice.train.recipe import Options, run_recipe
+from earvoice.train.recipe import Options, run_recipe, vocabulary
 from earvoice.train.stage import RecipeConfig, StageConfig
 
 TEST_SEED = 1
 """Of the choice of test items: the same for all arms and seeds."""
+TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -33,35 +37,72 @@ class Base:
     recipe: RecipeConfig
 
 
-def base_recipe(spec: ReproduceConfig, spec_file: Path, corpus: Path, out: Path) -> RecipeConfig:
-    """The recipe of the base, with the corpus and where it goes."""
-    recipe = load_yaml(spec_file.parent / spec.base.recipe, RecipeConfig)
+def base_recipe(
+    spec: ReproduceConfig,
+    spec_file: Path,
+    corpus: Sequence[Path],
+    out: Path,
+    changes: Sequence[str] = (),
+) -> RecipeConfig:
+    """The recipe of the base with some changes, the corpus and where it goes."""
+    recipe = load_yaml(spec_file.parent / spec.base.recipe, RecipeConfig, changes)
+    folders = tuple(str(folder) for folder in corpus)
     return recipe.model_copy(
-        update={"corpus": (str(corpus),), "dev_corpus": "", "out": str(out)}, deep=True
+        update={"corpus": folders, "dev_corpus": "", "out": str(out)}, deep=True
     )
 
 
-def train_base(spec: ReproduceConfig, recipe: RecipeConfig, scale: float, *, quiet: bool) -> None:
-    """Trains the base's stages, going on where they stopped."""
-    stages = tuple(scaled(stage, scale) for stage in recipe.stages)
-    chosen = recipe.model_copy(update={"stages": stages})
-    run_recipe(chosen, Options(resume=True, stages=spec.base.stages, quiet=quiet))
+def train_base(spec: ReproduceConfig, recipe: RecipeConfig, whole: RecipeConfig) -> None:
+    """Trains the base's stages, going on where they stopped.
+
+    whole: the recipe without the base's changes, whose vocabulary serves everybody.
+    """
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    vocabulary(whole, out, {})
+    run_recipe(recipe, Options(resume=True, stages=spec.base.stages, quiet=True))
 
 
-def find_base(spec: ReproduceConfig, recipe: RecipeConfig, runs: Sequence[Path]) -> Base:
-    """The stages that arms take, each from the first run that has a whole checkpoint of it.
+def part_recipe(part: PartConfig, recipe: RecipeConfig, scale: float) -> RecipeConfig:
+    """The recipe with a part's stages instead of its own."""
+    known = {stage.name: stage for stage in recipe.stages}
+    missing = [stage for stage in part.like.values() if stage not in known]
+    if missing:
+        raise UsageError(f"parts: the recipe has no stage {missing[0]!r}, but {', '.join(known)}")
+    like = [
+        known[old].model_copy(update={"name": new, "init": {}}) for new, old in part.like.items()
+    ]
+    stages = tuple(scaled(stage, scale) for stage in (*like, *part.stages))
+    return recipe.model_copy(update={"stages": stages})
 
+
+def train_part(recipe: RecipeConfig, base: Base) -> None:
+    """Trains a part with the base's vocabulary, going on where it stopped."""
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(base.tokenizer / TOKENIZER_FILE, out / TOKENIZER_FILE)
+    reuse = {name: str(folder) for name, folder in base.stages.items()}
+    run_recipe(recipe, Options(resume=True, reuse=reuse, quiet=True))
+
+
+def find_base(
+    spec: ReproduceConfig, recipe: RecipeConfig, runs: Sequence[Path], arm: str | None = None
+) -> Base:
+    """The stages that an arm takes, each from the first run that has a whole checkpoint of it.
+
+    arm: None for what the base alone says.
     Raises: UsageError naming the stage that none has.
     """
+    take = spec.base.take if arm is None else spec.take_of(arm)
     stages: dict[str, Path] = {}
-    for name in dict.fromkeys(spec.base.take.values()):
+    for name in dict.fromkeys([*spec.base.take.values(), *take.values()]):
         folders = [run / name for run in runs if checkpoints.newest(run / name)[0] is not None]
         if not folders:
             where = ", ".join(map(str, runs))
             raise UsageError(f"--base: there is no whole checkpoint of stage {name!r} in {where}")
         stages[name] = folders[0]
     for pattern, name in spec.base.take.items():
-        if pattern.startswith("lm"):
+        if pattern == "*" or pattern.startswith("lm"):
             return Base(stages, stages[name].parent, recipe)
     raise UsageError(f"base.take must say where lm.* comes from, it has {list(spec.base.take)}")
 
@@ -85,7 +126,7 @@ def arm_recipe(
     stages = []
     for number, name in enumerate(config.stages):
         stage = scaled(spec.stage(name), scale)
-        update: dict[str, Any] = {"init": dict(spec.base.take) if number == 0 else None}
+        update: dict[str, Any] = {"init": spec.take_of(arm) if number == 0 else None}
         if config.segments is not None:
             update["data"] = stage.data.model_copy(update={"segments": config.segments})
         stages.append(stage.model_copy(update=update))
@@ -95,42 +136,111 @@ def arm_recipe(
     )
 
 
-def run_arm(recipe: RecipeConfig, base: Base, test: Path, how: TestConfig, folder: Path) -> Any:
+def with_corpora(recipe: RecipeConfig) -> RecipeConfig:
+    """For systems with directions: each stage of speech gets its folder for each of them.
+
+    Raises: UsageError for a direction that none of the recipe's folders serves.
+    """
+    directions = getattr(recipe.system, "directions", ())
+    if not directions:
+        return recipe
+    corpora = by_direction([Path(folder) for folder in recipe.corpus], directions, "--corpus")
+
+    def spoken(stage: StageConfig) -> StageConfig:
+        mixture = stage.utterances
+        if mixture is None or mixture.source == "text":
+            return stage
+        mixture = mixture.model_copy(update={"corpora": corpora})
+        return stage.model_copy(update={"utterances": mixture})
+
+    # Phonemes are numbered over all talks of `corpus`: those that serve, in the same order.
+    folders = tuple(dict.fromkeys(corpora.values()))
+    stages = tuple(spoken(stage) for stage in recipe.stages)
+    return recipe.model_copy(update={"stages": stages, "corpus": folders})
+
+
+def run_arm(
+    recipe: RecipeConfig, base: Base, test: Sequence[Path], how: TestConfig, folder: Path
+) -> Any:
     """Trains an arm in `folder`/run, measures it. Returns its rows.
 
     Going on where it stopped. Checkpoints are removed when the arm is done; the model stays.
     """
     run = folder / "run"
     run.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(base.tokenizer / "tokenizer.json", run / "tokenizer.json")
+    shutil.copyfile(base.tokenizer / TOKENIZER_FILE, run / TOKENIZER_FILE)
     first = sorted(base.stages, key=lambda name: base.stages[name].parent == base.tokenizer)
     reuse = {name: str(base.stages[name]) for name in first}  # the encoder's run first: its phones
-    model = run_recipe(
-        recipe.model_copy(update={"out": str(run)}), Options(resume=True, reuse=reuse, quiet=True)
-    )
+    recipe = with_corpora(recipe.model_copy(update={"out": str(run)}))
+    model = run_recipe(recipe, Options(resume=True, reuse=reuse, quiet=True))
     rows = measured(model, test, recipe, how)
     for stage in recipe.stages:
-        for checkpoint in (run / stage.name).glob("step-*"):
-            shutil.rmtree(checkpoint)
+        for weights in (*(run / stage.name).glob("step-*"), run / stage.name / "base"):
+            shutil.rmtree(weights, ignore_errors=True)
     return {"rows": rows}
 
 
 def measured(
-    model: Path, test: Path, recipe: RecipeConfig, how: TestConfig
+    model: Path, test: Sequence[Path], recipe: RecipeConfig, how: TestConfig
 ) -> list[dict[str, Any]]:
-    """BLEU and lag of a model at every k, on talks and on sentences."""
+    """BLEU and lag of a model at every k, on talks and on sentences, or on every direction's.
+
+    A system with directions has a row `all` besides: the mean over them.
+    """
     system = recipe.system
-    talks = shuffled(load_talks(test), TEST_SEED)
     interpreter = load(model, rows=how.batch)
-    request = Request(system.src_lang, system.tgt_lang)
-    sets = {
-        "talks": talk_items(talks, system.tgt_lang, how.talks),
-        "sentences": sentence_items(talks, system.tgt_lang, how.sentences),
-    }
     rows = []
-    for on, items in sets.items():
+    for on, request, items in _sets(system, test, how):
         for k in how.ks:
             found = measure(interpreter, items, request, WaitK(k, system.n), on, batch=how.batch)
-            lag_ms = found.laal_ms or None  # 0 where nothing was written
-            rows.append({"on": on, "point": f"k={k}", "bleu": found.bleu, "laal_ms": lag_ms})
-    return rows
+            offline = k == OFFLINE_K
+            # An utterance that is heard to its end has no lag; nor has one where nothing came.
+            rows.append(
+                {
+                    "on": on,
+                    "point": "offline" if offline else f"k={k}",
+                    "bleu": found.bleu,
+                    "bleu_low": found.bleu_low,
+                    "bleu_high": found.bleu_high,
+                    "laal_ms": None if offline else found.laal_ms or None,
+                }
+            )
+    return rows + _over_directions(rows)
+
+
+def _sets(
+    system: Any, test: Sequence[Path], how: TestConfig
+) -> list[tuple[str, Request, list[Item]]]:
+    """Name of the test set, what is asked for, what is heard."""
+    directions = getattr(system, "directions", ())
+    if directions:
+        folders = by_direction(test, directions, "--test")
+        found = []
+        for (src, tgt), folder in zip(system.pairs, folders.values(), strict=True):
+            talks = shuffled(load_talks(Path(folder)), TEST_SEED)
+            items = sentence_items(talks, tgt, how.sentences)
+            found.append((f"{src}-{tgt}", Request(src, tgt), items))
+        return found
+    talks = shuffled((talk for folder in test for talk in load_talks(folder)), TEST_SEED)
+    request = Request(system.src_lang, system.tgt_lang)
+    sets = []
+    if how.talks:
+        sets.append(("talks", request, talk_items(talks, system.tgt_lang, how.talks)))
+    if how.sentences:
+        sets.append(("sentences", request, sentence_items(talks, system.tgt_lang, how.sentences)))
+    return sets
+
+
+def _over_directions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The mean over directions at every point; none where there is only one, or none."""
+    parts = [row for row in rows if "-" in row["on"]]
+    if len({row["on"] for row in parts}) < 2:
+        return []
+    return [
+        {
+            "on": "all",
+            "point": point,
+            "bleu": statistics.fmean(row["bleu"] for row in parts if row["point"] == point),
+        }
+        for point in dict.fromkeys(row["point"] for row in parts)
+    ]

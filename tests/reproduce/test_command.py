@@ -108,7 +108,7 @@ def test_the_recipe_that_ships():
     file = RECIPES / "fasst.yaml"
     spec = load_yaml(file, ReproduceConfig)
     assert tuple(spec.claims) == ("waco", "recompute", "audio_length", "policy")
-    recipe = base_recipe(spec, file, Path("corpus"), Path("out"))
+    recipe = base_recipe(spec, file, [Path("corpus")], Path("out"))
     assert set(spec.base.stages) <= {stage.name for stage in recipe.stages}
     assert set(spec.base.take.values()) <= set(spec.base.stages)
     plans = {
