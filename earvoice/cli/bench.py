@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.bench_beam import add_beam, run_beam
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
+from earvoice.cli.bench_rnnt import add_rnnt, run_rnnt
 from earvoice.errors import UsageError
 
 _WHAT = """\
@@ -23,6 +25,8 @@ Measures on this machine:
   earvoice bench startup    how soon do the first words come?
   earvoice bench quality    BLEU and lag on a synthetic test set
   earvoice bench resegment  how fast is long output cut at its references?
+  earvoice bench beam       how much faster than transformers' is our beam search?
+  earvoice bench rnnt       what does the transducer loss cost in memory and time?
 """
 
 _MODEL = """\
@@ -120,6 +124,8 @@ def add_parser(subparsers: Any) -> None:
     startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     add_quality(names)
     add_resegment(names)
+    add_beam(names)
+    add_rnnt(names)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,6 +134,10 @@ def run(args: argparse.Namespace) -> int:
         return run_quality(args)
     if args.benchmark == "resegment":
         return run_resegment(args)
+    if args.benchmark == "beam":
+        return run_beam(args)
+    if args.benchmark == "rnnt":
+        return run_rnnt(args)
     result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)
     if args.json:
         print(json.dumps(result, ensure_ascii=False))

@@ -1,0 +1,70 @@
+"""Several frames as one: log-mel energies of one microphone at the pace of a cascade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from earvoice.config import Config, Count
+from earvoice.models.features import LogMel
+from earvoice.nn.chain import Chain
+from earvoice.nn.conv import TailState, init_tail, keep_tail, prepend_tail
+from earvoice.nn.state import row_list
+from earvoice.units import Frames, Rate
+
+
+class MonoConfig(Config):
+    """One microphone: log-mel energies, `stack` of them at a time (6 are 60 ms)."""
+
+    kind: Literal["mono"] = "mono"
+    mels: Count = 80
+    stack: Count = 6
+
+    @property
+    def microphones(self) -> int:
+        """Channels it takes; more are mixed down to one."""
+        return 1
+
+    @property
+    def features(self) -> int:
+        """Width of a stacked frame."""
+        return self.mels * self.stack
+
+
+class Stack(nn.Module):
+    """`frames` neighbours side by side. Shapes: [B, T, D] -> [B, T // frames, frames * D].
+
+    State: at most frames - 1 inputs a row.
+    """
+
+    def __init__(self, frames: Frames, dim: int) -> None:
+        super().__init__()
+        self.frames, self.dim = frames, dim
+        self.rate = Rate(stride=frames, window=frames, lookahead=0)
+
+    def init_state(self, rows: int, like: Tensor) -> TailState:
+        """Empty streams."""
+        return init_tail(rows, max(1, self.frames - 1), 0, self.dim, like)
+
+    def forward(
+        self, x: Tensor, state: TailState | None = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """[B, T, D] -> [B, T', frames * D]."""
+        if state is not None:
+            x = prepend_tail(x, state, row_list(rows, x.shape[0], state))
+        whole = x.shape[1] // self.frames
+        if state is not None:
+            keep_tail(x, whole * self.frames, state, row_list(rows, x.shape[0], state))
+        return x[:, : whole * self.frames].reshape(len(x), whole, self.frames * self.dim)
+
+    def flush(self, state: TailState, rows: Sequence[int] | None = None) -> Tensor:
+        """Nothing: [B, 0, frames * D]."""
+        batch = state.rows if rows is None else len(rows)
+        return state.tail.new_zeros(batch, 0, self.frames * self.dim)
+
+
+def mono_frontend(config: MonoConfig) -> Chain:
+    """Samples [B, W] to features [B, T, mels * stack]."""
+    return Chain(LogMel(config.mels), Stack(config.stack, config.mels))
