@@ -7,14 +7,16 @@ transcripts once, from the last direction out of English, 1 : 3 with three such 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from earvoice.data.manifest import Float32, Talk
+from earvoice.data.manifest import Float32, SpokenSentence, Talk
 from earvoice.errors import ConfigError
 from earvoice.text.chat import Task
+from earvoice.units import Samples
 
 HUB = "en"
 """The language that all directions of CoVoST 2 come from or go to."""
@@ -25,25 +27,53 @@ Direction = tuple[str, str]
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sentence of a recording and what is to be written for it."""
+    """One sentence of a recording, or `count` in a row, and what is to be written for it."""
 
     talk: Talk
     number: int
     task: Task
     src_lang: str
     tgt_lang: str
+    count: int = 1
+
+    @property
+    def sentences(self) -> Sequence[SpokenSentence]:
+        """What is said."""
+        return self.talk.sentences[self.number : self.number + self.count]
+
+    @property
+    def transcript(self) -> str:
+        """The words that are said."""
+        return " ".join(sentence.text for sentence in self.sentences)
 
     @property
     def text(self) -> str:
         """What is to be written."""
-        sentence = self.talk.sentences[self.number]
-        return sentence.text if self.task == "transcribe" else sentence.targets[self.tgt_lang].text
+        if self.task == "transcribe":
+            return self.transcript
+        return " ".join(sentence.targets[self.tgt_lang].text for sentence in self.sentences)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first word to the last."""
+        return self.sentences[-1].end_s - self.sentences[0].start_s
+
+    def joined(self, count: int, most_s: float) -> Utterance:
+        """With those that follow it: `count` in all, fewer when they last over `most_s`."""
+        end_s = self.sentences[0].start_s + most_s
+        following = self.talk.sentences[self.number : self.number + count]
+        fitting = sum(sentence.end_s <= end_s for sentence in following)
+        return dataclasses.replace(self, count=max(1, fitting))
 
     def read_samples(self, margin_s: float = 0.0) -> Float32:
         """The sound, with up to `margin_s` of what lies around it. float32 [W]."""
-        sentence, rate = self.talk.sentences[self.number], self.talk.sample_rate
-        start = max(0, round((sentence.start_s - margin_s) * rate))
-        return self.talk.read_samples(start, round((sentence.end_s + margin_s) * rate) - start)
+        start, rate = self.first_sample(margin_s), self.talk.sample_rate
+        end = round((self.sentences[-1].end_s + margin_s) * rate)
+        return self.talk.read_samples(start, end - start)
+
+    def first_sample(self, margin_s: float = 0.0) -> Samples:
+        """Where its sound begins in the talk."""
+        return max(0, round((self.sentences[0].start_s - margin_s) * self.talk.sample_rate))
 
 
 def asr_augmented(

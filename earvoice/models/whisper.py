@@ -24,8 +24,8 @@ from earvoice.units import SAMPLE_RATE
 
 WINDOW_SAMPLES = 400
 HOP_SAMPLES = 160
-SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
-"""The second convolution halves the rate: 20 ms."""
+_PADDING_FRAMES = 4
+"""Silence behind an item that is not padded to a window: more than the convolutions see."""
 _FLOOR = 1e-10
 _RANGE = 8.0
 
@@ -40,6 +40,11 @@ class WhisperConfig(Config):
     ffn_dim: Count = 5120
     frames: Count = 1500
     """Frames of the window the input is padded to: 1500 are 30 s. Longer audio is cut."""
+    strides: tuple[Count, Count] = (1, 2)
+    """Of the two convolutions over features of 10 ms; Whisper's give a frame per 20 ms."""
+    padded: bool = True
+    """Whether frames attend to the silence that fills the window, as in Whisper. Without it an
+    utterance costs what it lasts, for models that are trained so."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> WhisperConfig:
@@ -51,7 +56,12 @@ class WhisperConfig(Config):
     @property
     def window_samples(self) -> int:
         """Samples of the padded window."""
-        return self.frames * SAMPLES_PER_FRAME
+        return self.frames * self.samples_per_frame
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples that a frame stands for."""
+        return HOP_SAMPLES * self.strides[0] * self.strides[1]
 
 
 class WhisperMel(nn.Module):
@@ -101,14 +111,14 @@ class WhisperLayer(nn.Module):
         self.ffn_in = nn.Linear(config.dim, config.ffn_dim)
         self.ffn_out = nn.Linear(config.ffn_dim, config.dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, D] -> [B, T, D]."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D]; mask [B, 1, 1, T] is true for the frames to be seen."""
         y = self.attn_norm(x)
         q, k, v = (
             part(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.q, self.k, self.v)
         )
-        x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        x = x + self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
         return x + self.ffn_out(F.gelu(self.ffn_in(self.ffn_norm(x))))
 
 
@@ -119,18 +129,20 @@ class Whisper(nn.Module):
         super().__init__()
         self.config = config
         self.features = WhisperMel(config.mels)
-        self.conv_in = nn.Conv1d(config.mels, config.dim, 3, padding=1)
-        self.conv_out = nn.Conv1d(config.dim, config.dim, 3, stride=2, padding=1)
+        first, second = config.strides
+        self.conv_in = nn.Conv1d(config.mels, config.dim, 3, stride=first, padding=1)
+        self.conv_out = nn.Conv1d(config.dim, config.dim, 3, stride=second, padding=1)
         self.positions = nn.Parameter(sinusoids(config.frames, config.dim))
         self.layers = nn.ModuleList(WhisperLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
 
     def frames_of(self, samples: int) -> int:
-        """Frames that stand for so many samples: whole 20 ms, at most the window's.
+        """Frames that stand for so many samples: whole ones, at most the window's.
 
-        The reference's arithmetic, whose rounding loses a frame here and there.
+        The reference's arithmetic for frames of 20 ms, whose rounding loses one here and there.
         """
-        return min(int(samples / 480_000 * 3000) // 2, self.config.frames)
+        per_frame = self.config.samples_per_frame // HOP_SAMPLES
+        return min(int(samples / 480_000 * 3000) // per_frame, self.config.frames)
 
     def forward(self, samples: Tensor, counts: Sequence[int] | None = None) -> Tensor:
         """Samples to frames, cut to the longest item's real length.
@@ -139,18 +151,35 @@ class Whisper(nn.Module):
             when all are W long.
         Returns: [B, T, dim]; frames behind an item's own `frames_of(count)` say nothing.
         """
-        longest = max(counts, default=0) if counts is not None else samples.shape[1]
+        counts = [samples.shape[1]] * len(samples) if counts is None else counts
+        frames = [self.frames_of(count) for count in counts]
+        longest = max(frames, default=0)
         window = self.config.window_samples
-        padded = F.pad(samples[:, :window], (0, max(0, window - samples.shape[1])))
-        return self.encode(self.features(padded))[:, : self.frames_of(longest)]
+        heard = samples[:, :window]
+        if self.config.padded:
+            heard = F.pad(heard, (0, window - heard.shape[1]))
+            return self.encode(self.features(heard))[:, :longest]
+        heard = heard[:, : max(counts, default=0)]
+        heard = F.pad(heard, (0, _PADDING_FRAMES * self.config.samples_per_frame + WINDOW_SAMPLES))
+        real = torch.arange(longest) < torch.tensor(frames)[:, None]
+        return self.encode(self.features(heard), real.to(heard.device))
 
-    def encode(self, mel: Tensor) -> Tensor:
-        """Features of a whole window [B, mels, 2 frames] to [B, frames, dim]."""
+    def encode(self, mel: Tensor, real: Tensor | None = None) -> Tensor:
+        """Features to frames.
+
+        Args: mel [B, mels, N]; real [B, T]: the frames that there are, the others are not seen;
+            None for a whole window.
+        Returns: [B, T, dim].
+        """
         x = F.gelu(self.conv_in(mel.to(self.conv_in.weight.dtype)))
         x = F.gelu(self.conv_out(x)).transpose(1, 2)
-        x = x + self.positions.to(x.dtype)
+        mask = None
+        if real is not None:
+            x, mask = x[:, : real.shape[1]], real[:, None, None]
+            mask = mask | ~mask.any(-1, keepdim=True)  # of nothing, anything: no division by 0
+        x = x + self.positions[: x.shape[1]].to(x.dtype)
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, mask)
         return self.norm(x)
 
 

@@ -18,11 +18,15 @@ Faithful to the published code: features, prompts and chat templates byte for by
         text follows its own speech, as it does when one clip is decoded
     Q2  the Whisper decoder, whose output the code throws away, is not there
     Q4  frames are at most the window's; the code lets a longer clip blank its neighbours' text
+    ours  `stack` (frames side by side before the adapter) and, of the encoder, `strides` and
+          `padded`: they make a small model cheap; `phones`: a head with which a small encoder
+          learns to hear; `text_translate`, `listen`: what stands in for downloaded parts
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -39,6 +43,7 @@ from earvoice.models.lora import LoraConfig, adapt_llama, adapt_whisper
 from earvoice.models.splice import IGNORED, Answer, Spliced, splice
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import lora_layers
+from earvoice.nn.losses.ctc import embedding_ctc_loss
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
@@ -52,6 +57,8 @@ from earvoice.units import SAMPLE_RATE
 
 DIRECTIONS = ("fr-en", "es-en", "de-en", "it-en", "zh-en", "ja-en", "en-ja", "en-de", "en-zh")
 """The paper's nine directions of CoVoST 2, in the order of the published training lists."""
+CTC_WEIGHT = 0.3
+CTC_TEMPERATURE = 0.2
 
 
 class LlastConfig(Config):
@@ -61,6 +68,7 @@ class LlastConfig(Config):
     directions: Annotated[tuple[str, ...], Field(min_length=1)] = DIRECTIONS
     encoder: WhisperConfig = WhisperConfig()
     adapter_layers: Count = 3  # [projector_depth]
+    stack: Count = 1  # frames that make one embedding of the LLM
     llm: LlamaConfig = LlamaConfig(dim=2048, layers=22, kv_heads=4, ffn_dim=5632)
     chat: Literal["tinyllama", "llama2"] = "tinyllama"
     speech_lora: LoraConfig | None = LoraConfig(rank=128, alpha=64.0)  # S-LoRA
@@ -72,6 +80,7 @@ class LlastConfig(Config):
     n: Count = 3
     segment_ms: Annotated[int, Field(ge=100)] = 1000  # step of a live stream
     pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
+    phones: Annotated[int, Field(ge=0)] = 0
     align_att: AlignAttConfig = AlignAttConfig()
 
     @field_validator("directions")
@@ -113,11 +122,6 @@ class LlastConfig(Config):
         return self.pairs[0][1]
 
     @property
-    def phones(self) -> int:
-        """It has no phoneme head."""
-        return 0
-
-    @property
     def faithful(self) -> bool:
         """An utterance is written whole: there is nothing to hold."""
         return True
@@ -140,8 +144,10 @@ class Llast(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Whisper(config.encoder)
-        self.adapter = Mlp(config.encoder.dim, config.llm.dim, config.adapter_layers)
+        self.adapter = Mlp(config.stack * config.encoder.dim, config.llm.dim, config.adapter_layers)
         self.lm = Llama(config.llm) if lm is None else lm
+        self.phone_head = nn.Linear(config.encoder.dim, config.phones) if config.phones else None
+        self.tokenizer: Tokenizer | None = None
         if config.speech_lora is not None:
             adapt_whisper(self.encoder, config.speech_lora)
         if config.llm_lora is not None and isinstance(self.lm, Llama):
@@ -158,7 +164,7 @@ class Llast(nn.Module):
 
     def embeddings_of(self, samples: int) -> int:
         """Speech embeddings that so many samples give: 50 a second, at most the window's."""
-        return self.encoder.frames_of(samples)
+        return -(-self.encoder.frames_of(samples) // self.config.stack)
 
     def forward(self, samples: Tensor, counts: Sequence[int] | None = None) -> Tensor:
         """Speech embeddings of a batch.
@@ -166,7 +172,19 @@ class Llast(nn.Module):
         Args: samples [B, W], zeros behind each end; counts: samples of each, None for W.
         Returns: [B, N, D_llm]; item i has `embeddings_of(counts[i])` real ones.
         """
-        return self.adapter(self.encoder(samples, counts))
+        counts = [samples.shape[1]] * len(samples) if counts is None else counts
+        return self.adapter(self._stacked(self.encoder(samples, counts), counts))
+
+    def _stacked(self, x: Tensor, counts: Sequence[int]) -> Tensor:
+        """Frames side by side: [B, T, D] -> [B, T / stack, stack * D], rounded up with zeros."""
+        stack = self.config.stack
+        if stack == 1:
+            return x
+        frames = torch.tensor([self.encoder.frames_of(count) for count in counts])
+        real = torch.arange(x.shape[1]) < frames[:, None]
+        x = x * real[..., None].to(x.device, x.dtype)  # an item's last embedding sees only its own
+        x = F.pad(x, (0, 0, 0, -x.shape[1] % stack))
+        return x.unflatten(1, (-1, stack)).flatten(2)
 
     @property
     def chat(self) -> ChatTemplate:
@@ -213,20 +231,76 @@ class Llast(nn.Module):
     # ---------------------------------------------------------------- training
 
     def bind(self, tokenizer: Tokenizer) -> None:
-        """Nothing: prompts and answers come with a batch, in token ids."""
+        """Fixes the vocabulary; only `listen` asks for it."""
+        self.tokenizer = tokenizer
 
     @property
     def objectives(self) -> Mapping[str, Callable[[Any], Mapping[str, Tensor]]]:
         """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
-        return {"translate": self.translate_objective}
+        return {
+            "phones": self.phones_objective,
+            "text_translate": self.text_translate_objective,
+            "listen": self.listen_objective,
+            "translate": self.translate_objective,
+        }
 
     def translate_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Cross entropy of the answers: translations and transcripts alike."""
-        with torch.random.fork_rng(devices=[]):  # dropout is a function of the batch
-            torch.manual_seed(batch.seed)
-            hidden, spliced = self.training_forward(
-                batch.samples, batch.counts, batch.prompts, batch.answers
-            )
+        with _seeded(batch.seed):
+            speech = self(batch.samples, batch.counts)
+            return self._answer_loss(speech, self._embeddings(batch), batch)
+
+    def listen_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """The same, and CTC of the transcript over the LLM's embeddings, weighted 0.3.
+
+        For an adapter that starts from nothing: it finds the LLM's words sooner.
+        """
+        with _seeded(batch.seed):
+            speech = self(batch.samples, batch.counts)
+            counts = self._embeddings(batch)
+            losses = dict(self._answer_loss(speech, counts, batch))
+        said = [torch.tensor(ids, dtype=torch.long) for ids in batch.sources]
+        ctc = embedding_ctc_loss(
+            speech,
+            self.lm.embed(torch.arange(self.config.llm.vocab_size)).detach(),
+            torch.cat(said),
+            torch.tensor([len(ids) for ids in said]),
+            steps=torch.tensor(counts),
+            blank=self._bound.eos_id,
+            temperature=CTC_TEMPERATURE,
+        )
+        return losses | {"loss": losses["loss"] + CTC_WEIGHT * ctc, "ctc": ctc.detach()}
+
+    def text_translate_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Pre-training of a small LM: the embeddings of the source's tokens stand for speech."""
+        heard = [self.lm.embed(torch.tensor(ids, dtype=torch.long)) for ids in batch.sources]
+        counts = [len(ids) for ids in batch.sources]
+        return self._answer_loss(pad_sequence(heard, batch_first=True), counts, batch)
+
+    def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
+        if self.phone_head is None:
+            raise RuntimeError("this configuration has no phoneme head: set `phones`")
+        logits = self.phone_head(self.encoder(batch.samples, batch.counts)).float()
+        labels = batch.phones[:, : logits.shape[1]]
+        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        known = labels != IGNORED
+        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
+        return {"loss": loss, "accuracy": accuracy.detach()}
+
+    def _embeddings(self, batch: Any) -> list[int]:
+        return [self.embeddings_of(count) for count in batch.counts]
+
+    @property
+    def _bound(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise RuntimeError("call bind(tokenizer) before use")
+        return self.tokenizer
+
+    def _answer_loss(
+        self, speech: Tensor, counts: Sequence[int], batch: Any
+    ) -> Mapping[str, Tensor]:
+        hidden, spliced = self._layout(speech, counts, batch.prompts, batch.answers)
         counted = spliced.labels != IGNORED
         logits, labels = self.lm.logits(hidden[counted]).float(), spliced.labels[counted]
         loss = F.cross_entropy(logits, labels)
@@ -241,8 +315,24 @@ class Llast(nn.Module):
         answers: Sequence[Answer],
     ) -> tuple[Tensor, Spliced]:
         """Hidden states [B, T, D] of the whole batch, and its layout."""
-        speech = self(samples, counts)
         frames = [self.embeddings_of(count) for count in counts]
+        return self._layout(self(samples, counts), frames, prompts, answers)
+
+    def _layout(
+        self,
+        speech: Tensor,
+        frames: Sequence[int],
+        prompts: Sequence[Prompt],
+        answers: Sequence[Answer],
+    ) -> tuple[Tensor, Spliced]:
         gap = self.config.positions == "gap"
         spliced = splice(self.lm, speech, frames, prompts, answers, gap=gap)
         return self.lm(spliced.x, spliced.entries), spliced
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Makes dropout a function of the batch."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

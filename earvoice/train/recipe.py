@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -21,26 +22,31 @@ from earvoice.data.collate import Collator, Grid
 from earvoice.data.manifest import Talk, load_talks, manifest_digest
 from earvoice.data.synth.grammar import sample_sentence
 from earvoice.data.utterances import HUB
-from earvoice.errors import ConfigError
+from earvoice.errors import CheckpointError, ConfigError
 from earvoice.models.files import load_weights
 from earvoice.nn.lora import is_lora
 from earvoice.systems import build
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
+from earvoice.systems.llast import LlastConfig
+from earvoice.text.chat import CHATS, Task
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
+from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
-from earvoice.train.freeze import check_patterns, matches
 from earvoice.train.lock import FolderLock
 from earvoice.train.loop import StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.utterances import UtteranceExamples, utterance_examples
+from earvoice.train.start import pretrained_vocabulary, starting_weights
+from earvoice.train.utterances import TextExamples, UtteranceExamples, utterance_examples
 from earvoice.train.validate import Validation
 from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
 TOKENIZER_FILE = "tokenizer.json"
+_PROMPT_EVERY = 40
+"""Sentences between two prompts in the text a vocabulary is learnt from."""
 LIVE_ONLY = {"align_att", "pauses"}
 """Fields of a system that say how it is used live and are no matter of its training."""
 NEED_TIMES = ("phones", "waco")
@@ -49,12 +55,17 @@ NEED_TIMES = ("phones", "waco")
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: resume from checkpoints, only some stages, stages taken from other runs."""
+    """How to run: resume from checkpoints, only some stages, stages taken from other runs.
+
+    ranks: the processes that train together, None for this one alone. device: None for the CPU.
+    """
 
     resume: bool = False
     stages: tuple[str, ...] = ()
     reuse: Mapping[str, str] | None = None
     quiet: bool = False
+    ranks: Ranks | None = None
+    device: torch.device | None = None
 
 
 def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
@@ -63,40 +74,82 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
     Returns: the model folder `OUT/model`, or `OUT/STAGE/model` when an earlier stage was the last.
     Raises: ConfigError, CheckpointError or TrainingError with what would be legal.
     """
-    out = Path(recipe.out)
-    out.mkdir(parents=True, exist_ok=True)
-    with FolderLock(out):
-        talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
-        tokenizer = _tokenizer(recipe, out)
-        phones = _phone_ids(talks, out, recipe.system.phones, options.reuse or {})
-        recipe = _with_vocabulary(recipe, tokenizer)
-        (out / "recipe.json").write_text(recipe.model_dump_json(indent=1))
-        torch.manual_seed(recipe.seed)
-        system = build(recipe.system)
-        system.initialise()
-        system.bind(tokenizer)
-        fresh = {name: value.clone() for name, value in system.state_dict().items()}
-        wanted = options.stages or tuple(stage.name for stage in recipe.stages)
-        _check_names(recipe, wanted, system.objectives)
-        corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
-        for index, stage in enumerate(recipe.stages):
-            if stage.name not in wanted:
-                continue
-            load_weights(system, _start(fresh, recipe, index, out, options.reuse or {}), stage.name)
-            examples = _examples(recipe, stage, tokenizer, phones, talks, system)
-            config_hash = _hash(recipe, index, corpora)
-            lineage = {"config_hash": config_hash, **_versions(), "recipe": recipe.name}
-            validate = _validation(recipe, stage, system, tokenizer)
-            run = StageRun(stage, examples, out / stage.name, lineage, validate)
-            run_stage(system, run, resume=options.resume, quiet=options.quiet)
-        # The run's model is its last stage's; that of an earlier one lies with its checkpoints.
-        final = recipe.stages[-1].name
-        last = [stage.name for stage in recipe.stages if stage.name in wanted][-1]
-        folder = out if last == final else out / last
-        if any(is_lora(name) for name in fresh):
-            config_json = recipe.system.model_dump_json(indent=1)
-            write_adaptation(adaptation_of(system), config_json, folder / "adaptation")
-        return export_model(system, tokenizer, recipe, folder / "model")
+    ranks, out = options.ranks or Alone(), Path(recipe.out)
+    with contextlib.ExitStack() as held, ranks.together():
+        if ranks.rank == 0:
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FolderLock(out))
+        return _run(recipe, options, ranks, out)
+
+
+def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Path:
+    """The same in a folder that is ours."""
+    reuse = options.reuse or {}
+    talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
+    tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
+    phones = ranks.in_turn(lambda: _phone_ids(talks, out, recipe.system.phones, reuse))
+    recipe = _with_vocabulary(recipe, tokenizer)
+    ranks.lead(lambda: (out / "recipe.json").write_text(recipe.model_dump_json(indent=1)))
+    system = _system(recipe, tokenizer)
+    fresh = {name: value.clone() for name, value in system.state_dict().items()}
+    wanted = options.stages or tuple(stage.name for stage in recipe.stages)
+    _check_names(recipe, wanted, system.objectives)
+    corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
+    for index, stage in enumerate(recipe.stages):
+        if stage.name not in wanted:
+            continue
+        if ranks.shard:
+            system = _system(recipe, tokenizer)  # that of the stage before is in shares
+        load_weights(system, starting_weights(fresh, recipe, index, out, reuse), stage.name)
+        examples = _examples(recipe, stage, tokenizer, phones, talks, system)
+        config_hash = _hash(recipe, index, corpora)
+        lineage = {"config_hash": config_hash, **_versions(), "recipe": recipe.name}
+        validate = _validation(recipe, stage, system, tokenizer)
+        run = StageRun(stage, examples, out / stage.name, lineage, validate)
+        run_stage(
+            system,
+            run,
+            resume=options.resume,
+            quiet=options.quiet,
+            ranks=ranks,
+            device=options.device,
+        )
+    # The run's model is its last stage's; that of an earlier one lies with its checkpoints.
+    final = recipe.stages[-1].name
+    last = [stage.name for stage in recipe.stages if stage.name in wanted][-1]
+    folder = out if last == final else out / last
+    with ranks.together():
+        if ranks.rank == 0:
+            if ranks.shard:
+                system = _system(recipe, tokenizer)
+                load_weights(system, _last_weights(out / last), last)
+            _export(system, tokenizer, recipe, folder)
+    return folder / "model"
+
+
+def _system(recipe: RecipeConfig, tokenizer: Tokenizer) -> Any:
+    """The system with its first random weights, the same each time."""
+    torch.manual_seed(recipe.seed)
+    system = build(recipe.system)
+    system.initialise()
+    system.bind(tokenizer)
+    return system
+
+
+def _last_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights a stage ended with, put together from their shares."""
+    found, problems = checkpoints.newest(folder)
+    if found is None:
+        raise CheckpointError(f"{folder}: no whole checkpoint {' '.join(problems)}".rstrip())
+    return found.weights()
+
+
+def _export(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder: Path) -> None:
+    """Writes the model, and its LoRA by itself."""
+    if any(is_lora(name) for name in system.state_dict()):
+        config_json = recipe.system.model_dump_json(indent=1)
+        write_adaptation(adaptation_of(system), config_json, folder / "adaptation")
+    export_model(system, tokenizer, recipe, folder / "model")
 
 
 def _folders(recipe: RecipeConfig) -> list[str]:
@@ -106,11 +159,24 @@ def _folders(recipe: RecipeConfig) -> list[str]:
     return [*recipe.corpus, *sorted(set(named))]
 
 
-def _tokenizer(recipe: RecipeConfig, out: Path) -> Tokenizer:
-    """The vocabulary of a run, learnt once from generated sentences and their translations."""
-    path = out / TOKENIZER_FILE
+def vocabulary(
+    recipe: RecipeConfig, out: Path, reuse: Mapping[str, str] | None = None
+) -> Tokenizer:
+    """The vocabulary of a run: that of the pretrained model it starts from, or its own.
+
+    Its own is learnt once from generated sentences and their translations.
+    Raises: ConfigError when the run's vocabulary is not the pretrained model's.
+    """
+    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(reuse or {})
     if path.exists():
-        return Tokenizer.load(path)
+        tokenizer = Tokenizer.load(path)
+        if given is not None and Tokenizer.load(given) != tokenizer:
+            raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
+        return tokenizer
+    if given is not None:
+        tokenizer = Tokenizer.load(given)
+        tokenizer.save(path)
+        return tokenizer
     tokenizer = Tokenizer.train(
         _vocabulary_texts(recipe),
         recipe.tokenizer.vocab_size,
@@ -124,16 +190,36 @@ def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
     rng = random.Random(recipe.tokenizer.seed)
     pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
     languages = list(dict.fromkeys(language for pair in pairs for language in pair))
-    for _ in range(recipe.tokenizer.sentences):
+    prompts = _prompt_texts(recipe)
+    for number in range(recipe.tokenizer.sentences):
+        if prompts and number % _PROMPT_EVERY == 0:
+            yield prompts[number // _PROMPT_EVERY % len(prompts)]
         sentence = sample_sentence(rng, split="train")
         for language in languages:
             words = sentence.source if language == HUB else sentence.targets.get(language)
             if words is None:
                 raise ConfigError(
-                    f"the grammar has no {language!r} to learn a vocabulary from; put the language "
-                    f"model's own {TOKENIZER_FILE} into {recipe.out}"
+                    f"the grammar has no {language!r} to learn a vocabulary from; start from a "
+                    "pretrained model, whose vocabulary is taken: --reuse pretrained=DIR"
                 )
             yield " ".join(words)
+
+
+def _prompt_texts(recipe: RecipeConfig) -> list[str]:
+    """What chat prompts say, so that a small vocabulary has pieces for their words."""
+    config = recipe.system
+    if not isinstance(config, LlastConfig):
+        return []
+    chat = CHATS[config.chat]
+    tasks: tuple[Task, ...] = ("translate", "transcribe")
+    parts = [
+        part
+        for src, tgt in config.pairs
+        for task in tasks
+        for side in chat.text(task, src, tgt if task == "translate" else src)
+        for part in side.split("</s>")
+    ]
+    return [part for part in dict.fromkeys(parts) if part]
 
 
 def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig:
@@ -179,43 +265,6 @@ def _check_names(recipe: RecipeConfig, wanted: Sequence[str], objectives: Collec
         raise ConfigError(f"stages: names must differ, got {names}")
 
 
-def _start(
-    fresh: Mapping[str, Tensor],
-    recipe: RecipeConfig,
-    index: int,
-    out: Path,
-    reuse: Mapping[str, str],
-) -> dict[str, Tensor]:
-    """The weights a stage starts from: random ones, and over them those of earlier stages.
-
-    By default everything comes from the stage before.
-    """
-    stage = recipe.stages[index]
-    sources = stage.init
-    if sources is None:
-        sources = {"*": recipe.stages[index - 1].name} if index else {}
-    check_patterns(sources, fresh, f"stage {stage.name!r}: init")
-    weights = dict(fresh)
-    for pattern, source in sources.items():
-        folder = Path(reuse.get(source, out / source))
-        found, problems = checkpoints.newest(folder)
-        if found is None:
-            raise ConfigError(
-                f"stage {stage.name!r} starts from {source!r}: no whole checkpoint in {folder}"
-                + (f" ({problems[0]})" if problems else "")
-            )
-        for name, value in found.weights().items():
-            if not matches(name, [pattern]) or name not in fresh:
-                continue
-            if fresh[name].shape != value.shape:
-                raise ConfigError(
-                    f"stage {stage.name!r}: init: {name} is {tuple(value.shape)} in {folder}, "
-                    f"this recipe's is {tuple(fresh[name].shape)}"
-                )
-            weights[name] = value
-    return weights
-
-
 def _examples(
     recipe: RecipeConfig,
     stage: StageConfig,
@@ -223,7 +272,7 @@ def _examples(
     phones: dict[str, int],
     talks: Sequence[Talk],
     system: Any,
-) -> Examples | UtteranceExamples:
+) -> Examples | UtteranceExamples | TextExamples:
     augment = None if stage.augment is None else Augment(stage.augment)
     if stage.utterances is not None:
         return utterance_examples(
@@ -232,6 +281,7 @@ def _examples(
             tokenizer,
             talks,
             augment,
+            phones,
             seed=recipe.seed,
             stage=stage.name,
         )
@@ -276,7 +326,7 @@ def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
     corpora: digests of what the data says, wherever it lies.
     """
     stage = recipe.stages[index]
-    unused = {"utterances"} if stage.utterances is None else set()
+    unused = {"recompute"} | ({"utterances"} if stage.utterances is None else set())
     text = json.dumps(
         [
             recipe.system.model_dump(mode="json", exclude=LIVE_ONLY),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,13 +20,19 @@ from torch import Tensor
 from earvoice.config import Config, Count, Share
 from earvoice.data.augment import Augment
 from earvoice.data.manifest import Talk, load_talks
+from earvoice.data.synth.silent import silent_talk
 from earvoice.data.utterances import Direction, Epochs, Utterance, asr_augmented
 from earvoice.errors import ConfigError
-from earvoice.models.splice import Answer
-from earvoice.text.chat import ChatTemplate
+from earvoice.models.splice import IGNORED, Answer
+from earvoice.models.whisper import WhisperConfig
+from earvoice.text.chat import ChatTemplate, Task
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
+
+_SENTENCES_A_TALK = 6
+_TRANSCRIPTS = 0.25
+"""Share of text tasks that only repeat the source."""
 
 
 class UtteranceMixture(Config):
@@ -35,10 +41,19 @@ class UtteranceMixture(Config):
     corpora: direction -> corpus folder; a direction that is not named takes the recipe's `corpus`.
     """
 
+    source: Literal["audio", "text"] = "audio"
+    """text: sentences of the grammar, without sound, for a language model to learn on first."""
     batch: Count = 16
+    joined: Count = 1
+    """Up to so many neighbouring sentences make an utterance, as a pause may not come between."""
+    bucket: Count = 1
+    """So many batches are sorted by length together, which saves padding; 1 is the published
+    code's order."""
     transcripts: bool = True
     """Also write down what is said: 1 : 1 into English, 1 : 3 out of it with three directions."""
     corpora: dict[str, str] = Field(default_factory=dict)
+    directions: tuple[str, ...] = ()
+    """Only these of the system's; all when empty."""
     max_tokens: Count = 2048
     """Longer answers are cut, as in the published code."""
     margin_s: Share = 0.1
@@ -49,14 +64,17 @@ class UtteranceMixture(Config):
 class UtteranceBatch:
     """What an objective gets.
 
-    samples [B, W] at 16 kHz, zeros behind each end; counts: how many of each are real; prompts and
-    answers in token ids; seed: for everything random in the network.
+    samples [B, W] at 16 kHz, zeros behind each end, W 0 for text; counts: how many of each are
+    real; prompts and answers in token ids; sources: what is said in token ids; phones [B, T]:
+    a label per frame, `IGNORED` where unknown; seed: for everything random in the network.
     """
 
     samples: Tensor
     counts: tuple[int, ...]
     prompts: tuple[Prompt, ...]
     answers: tuple[Answer, ...]
+    sources: tuple[tuple[int, ...], ...]
+    phones: Tensor
     seed: int
     audio_s: float
     tokens: int
@@ -70,11 +88,12 @@ class UtteranceCollator:
         tokenizer: Tokenizer,
         chat: ChatTemplate,
         mixture: UtteranceMixture,
-        most_samples: int,
+        window: WhisperConfig,
         augment: Augment | None,
+        phones: Mapping[str, int],
     ) -> None:
         self.tokenizer, self.chat, self.mixture = tokenizer, chat, mixture
-        self.most_samples, self.augment = most_samples, augment
+        self.window, self.augment, self.phones = window, augment, phones
 
     def __call__(self, utterances: Sequence[Utterance], rng: random.Random) -> UtteranceBatch:
         """One batch. All randomness comes from the given generator."""
@@ -91,16 +110,35 @@ class UtteranceCollator:
                 for one in utterances
             ),
             answers=answers,
+            sources=tuple(tuple(self.tokenizer.encode(one.transcript)) for one in utterances),
+            phones=torch.from_numpy(self._phones(utterances, samples.shape[1])),
             seed=rng.getrandbits(63),
             audio_s=sum(map(len, sounds)) / SAMPLE_RATE,
             tokens=sum(answer.learnt for answer in answers),
         )
 
     def _samples(self, utterance: Utterance, rng: random.Random) -> np.ndarray:
-        sound = utterance.read_samples(self.mixture.margin_s)[: self.most_samples]
+        if self.mixture.source == "text":
+            return np.zeros(0, dtype=np.float32)
+        sound = utterance.read_samples(self.mixture.margin_s)[: self.window.window_samples]
         if self.augment is None:
             return sound
         return self.augment(sound, len(sound), rng)
+
+    def _phones(self, utterances: Sequence[Utterance], samples: int) -> np.ndarray:
+        """Frame labels: the phoneme that is spoken, 0 for silence, `IGNORED` where unknown."""
+        frame_s = self.window.samples_per_frame / SAMPLE_RATE
+        labels = np.full((len(utterances), samples // self.window.samples_per_frame), IGNORED)
+        for row, one in zip(labels, utterances, strict=True):
+            if not self.phones or not all(sentence.phones for sentence in one.sentences):
+                continue
+            begin_s = one.first_sample(self.mixture.margin_s) / one.talk.sample_rate
+            row[: round((one.sentences[-1].end_s - begin_s) / frame_s)] = 0
+            for phone in (phone for sentence in one.sentences for phone in sentence.phones):
+                first = max(0, round((phone.start_s - begin_s) / frame_s))
+                last = max(0, round((phone.end_s - begin_s) / frame_s))
+                row[first:last] = self.phones.get(phone.symbol, IGNORED)
+        return labels
 
     def _answer(self, text: str) -> Answer:
         ids, learnt = self.chat.encode_answer(self.tokenizer, text)
@@ -126,10 +164,73 @@ class UtteranceExamples:
 
     def batch(self, step: int) -> UtteranceBatch:
         """The batch of a step (accumulation counts as further steps)."""
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
-        first = step * self.mixture.batch
-        chosen = [self._epochs[first + place] for place in range(self.mixture.batch)]
-        return self.collator(chosen, random.Random(digest))
+        return self.collator(self._chosen(step), self._random(str(step)))
+
+    def _chosen(self, step: int) -> list[Utterance]:
+        """The utterances of a step; those of `bucket` steps are sorted by length together."""
+        size, bucket = self.mixture.batch, self.mixture.bucket
+        group, place = divmod(step, bucket)
+        first = group * bucket * size
+        drawn = [self._drawn(first + number) for number in range(bucket * size)]
+        if bucket == 1:
+            return drawn
+        drawn.sort(key=lambda utterance: utterance.duration_s)
+        order = list(range(bucket))
+        self._random(f"bucket/{group}").shuffle(order)
+        return drawn[order[place] * size : (order[place] + 1) * size]
+
+    def _drawn(self, place: int) -> Utterance:
+        utterance = self._epochs[place]
+        if self.mixture.joined == 1:
+            return utterance
+        count = self._random(f"joined/{place}").randint(1, self.mixture.joined)
+        most_s = self.collator.window.window_samples / SAMPLE_RATE - 2 * self.mixture.margin_s
+        return utterance.joined(count, most_s)
+
+    def _random(self, name: str) -> random.Random:
+        return random.Random(hashlib.sha256(f"{self.seed}/{self.stage}/{name}".encode()).digest())
+
+
+class TextExamples:
+    """The batches of a stage that learns from the grammar's sentences in all directions.
+
+    Every batch has sentences of its own, so nothing is seen twice.
+    """
+
+    def __init__(
+        self,
+        mixture: UtteranceMixture,
+        collator: UtteranceCollator,
+        directions: Sequence[Direction],
+        *,
+        seed: int,
+        stage: str,
+    ) -> None:
+        self.mixture, self.collator, self.directions = mixture, collator, directions
+        self.seed, self.stage = seed, stage
+
+    def batch(self, step: int) -> UtteranceBatch:
+        """The batch of a step."""
+        name = f"{self.seed}/{self.stage}/{step}"
+        rng = random.Random(hashlib.sha256(name.encode()).digest())
+        found: list[Utterance] = []
+        while len(found) < self.mixture.batch:
+            found += self._of_talk(rng)
+        return self.collator(found[: self.mixture.batch], rng)
+
+    def _of_talk(self, rng: random.Random) -> list[Utterance]:
+        """A few sentences in one direction, each as one task."""
+        source, target = rng.choice(list(self.directions))
+        talk = silent_talk(rng, _SENTENCES_A_TALK, "train", source)
+        share = _TRANSCRIPTS if self.mixture.transcripts else 0.0
+        found, number = [], 0
+        while number < len(talk.sentences):
+            task: Task = "transcribe" if rng.random() < share else "translate"
+            whole = min(rng.randint(1, self.mixture.joined), len(talk.sentences) - number)
+            into = source if task == "transcribe" else target
+            found.append(Utterance(talk, number, task, source, into, whole))
+            number += whole
+        return found
 
 
 def utterance_examples(
@@ -138,10 +239,11 @@ def utterance_examples(
     tokenizer: Tokenizer,
     talks: Sequence[Talk],
     augment: Augment | None,
+    phones: Mapping[str, int],
     *,
     seed: int,
     stage: str,
-) -> UtteranceExamples:
+) -> UtteranceExamples | TextExamples:
     """The batches of a stage for a system with a chat template and directions (`Llast`).
 
     Raises: ConfigError for a system that has none, or a direction without a corpus.
@@ -152,8 +254,10 @@ def utterance_examples(
             f"stage {stage!r}: utterances are for systems with directions, such as 'llast'; "
             f"{system.config.kind!r} takes `data`"
         )
-    most = system.config.encoder.window_samples
-    collator = UtteranceCollator(tokenizer, chat, mixture, most, augment)
+    window = system.config.encoder
+    collator = UtteranceCollator(tokenizer, chat, mixture, window, augment, phones)
+    if mixture.source == "text":
+        return TextExamples(mixture, collator, pairs, seed=seed, stage=stage)
     found = utterances_of(mixture, pairs, talks, stage)
     return UtteranceExamples(mixture, collator, found, seed=seed, stage=stage)
 
@@ -163,7 +267,8 @@ def utterances_of(
 ) -> list[Utterance]:
     """The utterances of a stage.
 
-    talks: those of the recipe's `corpus`, for directions without a corpus of their own.
+    talks: those of the recipe's `corpus`; directions without a corpus of their own take what is
+    spoken and translated in their languages.
     Raises: ConfigError for a corpus of a direction the system does not have, or for none at all.
     """
     named = {f"{src}-{tgt}": (src, tgt) for src, tgt in directions}
@@ -173,13 +278,30 @@ def utterances_of(
             f"stage {stage!r}: corpora: {unknown[0]!r} is not among system.directions, "
             f"{', '.join(named)}"
         )
+    unknown = sorted(set(mixture.directions) - named.keys())
+    if unknown:
+        raise ConfigError(
+            f"stage {stage!r}: directions: {unknown[0]!r} is not among system.directions, "
+            f"{', '.join(named)}"
+        )
     found: dict[Direction, Sequence[Talk]] = {}
     for name, direction in named.items():
+        if mixture.directions and name not in mixture.directions:
+            continue
         folder = mixture.corpora.get(name)
-        found[direction] = talks if folder is None else list(load_talks(Path(folder)))
+        src, tgt = direction
+        if folder is None:
+            found[direction] = [talk for talk in talks if _is_of(talk, src, tgt)]
+        else:
+            found[direction] = list(load_talks(Path(folder)))
         if not found[direction]:
             raise ConfigError(
                 f"stage {stage!r}: direction {name!r} has no corpus: name one, e.g. "
                 f"corpora: {{{name}: corpora/{name}}}"
             )
     return asr_augmented(found, transcripts=mixture.transcripts)
+
+
+def _is_of(talk: Talk, src: str, tgt: str) -> bool:
+    """Whether a talk is spoken in a language and translated into another."""
+    return talk.language == src and all(tgt in sentence.targets for sentence in talk.sentences)

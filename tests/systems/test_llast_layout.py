@@ -184,3 +184,20 @@ def test_a_clip_longer_than_the_window_is_cut(tokenizer, models):
     with torch.no_grad():
         assert llast(samples, [40_000, 5_000]).shape[1] == 60
     assert llast.embeddings_of(40_000) == 60
+
+
+def test_without_padding_an_utterance_is_the_same_alone_and_in_a_batch() -> None:
+    encoder = WhisperConfig(
+        mels=40, dim=32, layers=2, heads=4, ffn_dim=64, frames=100, strides=(2, 2), padded=False
+    )
+    torch.manual_seed(0)
+    lm = LlamaConfig(vocab_size=50, dim=32, layers=1, heads=4, kv_heads=2, ffn_dim=32)
+    config = LlastConfig(encoder=encoder, llm=lm, stack=3, speech_lora=None, llm_lora=None)
+    system = Llast(config)
+    audio = [torch.randn(count) for count in (16000, 9000, 31000)]
+    with torch.no_grad():
+        together = system.encode(audio)
+        for samples, speech in zip(audio, together, strict=True):
+            alone = system.encode([samples])[0]
+            assert len(alone) == -(-(len(samples) // 640) // 3)
+            torch.testing.assert_close(speech, alone, atol=1e-5, rtol=0)

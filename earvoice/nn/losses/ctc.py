@@ -18,6 +18,7 @@ def embedding_ctc_loss(
     tokens: Tensor,
     lengths: Tensor,
     *,
+    steps: Tensor | None = None,
     blank: int,
     temperature: float,
 ) -> Tensor:
@@ -25,12 +26,13 @@ def embedding_ctc_loss(
 
     An item whose tokens do not fit into its embeddings counts as 0.
 
-    Shapes: speech [B, T, D]; table [V, D]; tokens [sum of lengths], item after item; lengths [B].
+    Shapes: speech [B, T, D]; table [V, D]; tokens [sum of lengths], item after item; lengths [B];
+    steps [B]: embeddings of each item, None for T.
     Computed in float32. Returns a scalar.
     """
     with torch.autocast("cpu", enabled=False):
         scores = speech.float() @ table.float().T / temperature
-        steps = torch.full_like(lengths, speech.shape[1])
+        steps = torch.full_like(lengths, speech.shape[1]) if steps is None else steps
         return F.ctc_loss(
             scores.log_softmax(-1).transpose(0, 1),
             tokens,
