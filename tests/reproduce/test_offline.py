@@ -117,7 +117,7 @@ def test_what_llast_adapts_to_is_not_in_its_base():
 
 def corpus(folder, language, *targets):
     folder.mkdir()
-    supervision = {"language": language, "custom": {"targets": dict.fromkeys(targets, {})}}
+    supervision = {"language": language, "custom": {"targets": {target: {} for target in targets}}}
     (folder / MANIFEST_NAME).write_text(json.dumps({"supervisions": [supervision]}) + "\n")
     return folder
 
