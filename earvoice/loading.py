@@ -17,7 +17,7 @@ from earvoice.models.files import MANIFEST, load_weights, read_safetensors, veri
 from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import PolicySpec
 from earvoice.session import Interpreter
-from earvoice.systems import CONFIGS, System, SystemConfig, build
+from earvoice.systems import CONFIGS, System, SystemConfig, build, vocabulary_size
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.zoo import find
 
@@ -55,10 +55,10 @@ def load_system(folder: Path) -> tuple[System, Tokenizer]:
     verify_manifest(folder, required=(CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
     config = read_config(folder / CONFIG_FILE)
     tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
-    if tokenizer.vocab_size != config.llm.vocab_size:
+    if tokenizer.vocab_size != vocabulary_size(config):
         raise CheckpointError(
             f"{folder}: {TOKENIZER_FILE} has {tokenizer.vocab_size} entries, "
-            f"{CONFIG_FILE} says {config.llm.vocab_size}"
+            f"{CONFIG_FILE} says {vocabulary_size(config)}"
         )
     return build_with_weights(config, folder / WEIGHTS_FILE), tokenizer
 

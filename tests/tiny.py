@@ -11,6 +11,8 @@ from earvoice.models.features import LogMelConfig, WaveformConfig
 from earvoice.models.llm import LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2Config
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig, PromptConfig
+from earvoice.systems.jstar import OTHER, SELF, Jstar
+from earvoice.systems.jstar import tiny as jstar_config
 from earvoice.systems.lst import Lst, LstConfig, LstPromptConfig
 from earvoice.text.tokenizer import Tokenizer
 
@@ -92,6 +94,33 @@ def lst(frontend: str = "log_mel", *, seed: int = 0, **changes) -> Lst:
     system.initialise()
     system.bind(tokenizer())
     _let_talk(system)
+    return system.requires_grad_(False)
+
+
+@functools.cache
+def conversation_tokenizer() -> Tokenizer:
+    """A small vocabulary with the tags of two speakers."""
+    texts = ["buenos días, ¿cómo está usted?", "good morning, how are you?"] * 50
+    return Tokenizer.train(texts, 320, extra_specials=(SELF, OTHER))
+
+
+def jstar(*, seed: int = 0, **changes) -> Jstar:
+    """A random JSTAR in which both speakers talk."""
+    torch.manual_seed(seed)
+    tokens = conversation_tokenizer()
+    system = Jstar(jstar_config(tokens.vocab_size, **changes)).eval()
+    system.initialise()
+    system.bind(tokens)
+    tags = {tokens.special_id(SELF), tokens.special_id(OTHER)}
+    with torch.no_grad():
+        for transducer in system.transducers:
+            transducer.out.weight.mul_(6.0)
+            transducer.out.bias[0] = 3.0
+            for token in range(1, tokens.vocab_size):
+                if token in tags:
+                    transducer.out.bias[token] = 0.5
+                elif tokens.is_special(token) or tokens.piece(token).startswith("<0x"):
+                    transducer.out.bias[token] = -20.0
     return system.requires_grad_(False)
 
 

@@ -167,8 +167,9 @@ class Transducer(nn.Module):
         Args: frames [B, T, D], counts [B] of them real; ends: the frame in which each target token
             has been spoken, for the restricted alignment.
         """
-        tokens = torch.tensor([len(target) for target in targets])
-        padded = pad_sequence([torch.tensor(t, dtype=torch.long) for t in targets], True, BLANK)
+        device = frames.device
+        tokens = torch.tensor([len(target) for target in targets], device=device)
+        padded = _padded(targets, device)
         predicted = self.predictor(F.pad(padded, (1, 0), value=BLANK))
         if self.config.dropout and self.training:
             predicted = F.dropout(predicted, self.config.dropout)
@@ -176,7 +177,7 @@ class Transducer(nn.Module):
         before, behind = self.config.align_before, self.config.align_behind
         at = None
         if before is not None and ends is not None:
-            at = pad_sequence([torch.tensor(e, dtype=torch.long) for e in ends], True)
+            at = _padded(ends, device)
             band = alignment_band(at, before, behind, counts, tokens, frames.shape[1])
         elif self.enc_simple is not None and self.pred_simple is not None:
             cheap = additive_lattice(self.enc_simple(frames), self.pred_simple(predicted), padded)
@@ -195,3 +196,9 @@ class Transducer(nn.Module):
             arcs = restrict(arcs, at, before, behind, counts)
         loss = rnnt_loss(arcs, counts, tokens, fastemit=self.config.fastemit)
         return loss if simple is None else loss + self.config.simple_weight * simple
+
+
+def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """[B, U], zeros behind the end."""
+    tensors = [torch.tensor(row, dtype=torch.long, device=device) for row in rows]
+    return pad_sequence(tensors, batch_first=True, padding_value=BLANK)

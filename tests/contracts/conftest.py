@@ -18,9 +18,10 @@ from earvoice.session import Interpreter, Request
 from earvoice.sessions.append import AppendInterpreter
 from earvoice.sessions.window import WindowInterpreter
 from earvoice.systems.fasst import Fasst
+from earvoice.systems.jstar import SearchConfig
 from earvoice.systems.lst import Lst
 from earvoice.testing import FakeInterpreter, loudness, scripted
-from tests.tiny import fasst, lst, tokenizer
+from tests.tiny import conversation_tokenizer, fasst, jstar, lst, tokenizer
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,22 @@ CASES: list[Case] = [
         lambda: _brief(lst("waveform", seed=5, beams=1)),
         Request("en", "de", policy=AlignAtt(layer=0)),
         change={"policy": WaitK(k=1, n=1)},
+    ),
+    Case(
+        "jstar-beam",
+        lambda: jstar().interpreter(conversation_tokenizer()),
+        Request("en", "es", transcript=True),
+        change={"transcript": False},
+    ),
+    Case(
+        "jstar-greedy",
+        lambda: jstar(
+            seed=1,
+            search_asr=SearchConfig(beams=1, max_symbols=2),
+            search_st=SearchConfig(beams=1, max_symbols=2),
+        ).interpreter(conversation_tokenizer()),
+        Request("en", "es"),
+        change={"transcript": True},
     ),
 ]
 

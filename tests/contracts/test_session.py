@@ -114,25 +114,33 @@ def test_the_same_stream_twice_says_the_same(case):
 
 
 def test_what_was_committed_stays(case):
+    """In each stream that a session has."""
     session = case.open()
-    committed, heard_s, last_start_s = "", 0.0, 0.0
+    heard_s = 0.0
+    committed: dict = {}
+    last_start_s: dict = {}
     events = []
     for packet in [*cut(speech(4.0), np.linspace(0, 1, 21)), None]:
         new = session.finish() if packet is None else session.push(packet)
         heard_s += packet.duration_s if packet is not None else 0.0
         for event in new:
             events.append(event)
-            assert shown_text(events).startswith(committed)
+            if not isinstance(event, Commit | Draft):
+                continue
+            stream = event.stream
+            assert shown_text(events, stream).startswith(committed.get(stream, ""))
             if isinstance(event, Commit):
-                committed += event.text
+                committed[stream] = committed.get(stream, "") + event.text
                 assert event.text
                 if event.span is not None:
                     start_s, end_s = event.span
-                    assert start_s >= last_start_s
+                    assert start_s >= last_start_s.get(stream, 0.0)
                     assert end_s <= heard_s + 1e-6, "a span cannot end in the future"
-                    last_start_s = start_s
-    assert shown_text(events) == committed, "no draft may be left at the end"
-    assert not committed.startswith(" ")
+                    last_start_s[stream] = start_s
+    for stream in {event.stream for event in events if isinstance(event, Commit | Draft)}:
+        text = committed.get(stream, "")
+        assert shown_text(events, stream) == text, "no draft may be left at the end"
+        assert not text.startswith(" ")
 
 
 def test_exactly_one_finished_and_it_is_last(case):

@@ -1,0 +1,299 @@
+"""JSTAR: joint streaming transcription and translation of a two-person conversation.
+
+Source: arXiv 2412.15415 (ICASSP 2025), of which only abstract and summaries were available: [s].
+[a] is the same team's predecessor AGADIR (2401.10411), [o] ours; docs/systems/jstar.md lists what
+is open.
+
+    microphones --- beams --- log-mel, 60 ms frames
+                                   |
+                    fast stack, 20 layers, little context ----- predictor + joiner -> transcript
+                                   |
+                    slow stack, 10 layers, more context ------- predictor + joiner -> translation
+
+    transcript    <SELF> words <OTHER> words ...    words of both in the order of time
+    translation   <SELF> words <OTHER> words ...    turns in the order in which they end
+
+Faithful: the cascade, separate predictors and joiners, tags in the text, L = L_st + 0.5 L_asr,
+pre-training as a transducer that translates text with the same slow stack, predictor and joiner.
+Deviations and gaps:
+
+J1  Contexts in milliseconds are not known; 240 ms + 60 ms and 960 ms + 240 ms are ours.
+J2  Which transducer loss is not known; by default the whole sum over paths for the translation,
+    and for the transcript an alignment-restricted one where word times exist.
+J3  How translations of overlapping speakers are ordered is not known: by the end of their source.
+J4  The input of text pre-training is not known: embedded source tokens, each repeated as often as
+    a spoken one lasts frames.
+J5  Layer norm where Conformers have batch norm, no memory bank (`nn/emformer.py`).
+J6  A phoneme head on the fast stack, for small models from scratch; the paper's start is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from earvoice.config import Config, Count, Share
+from earvoice.errors import UsageError
+from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
+from earvoice.models.splice import IGNORED
+from earvoice.models.stack import MonoConfig, mono_frontend
+from earvoice.models.transducer import BLANK, LstmConfig, Transducer, TransducerConfig
+from earvoice.nn.state import State
+from earvoice.policies import Policy
+from earvoice.search.transducer import TransducerSettings
+from earvoice.sessions.frame import FrameInterpreter, FrameSettings
+from earvoice.text.tokenizer import Tokenizer
+from earvoice.units import SAMPLE_RATE, Rate, Samples
+
+SELF, OTHER = "<SELF>", "<OTHER>"
+"""Tokens before the words of the wearer and of the partner. [s]"""
+
+
+class SearchConfig(Config):
+    """How a branch is searched live. Beam sizes are not known of the paper [o]."""
+
+    beams: Count = 4
+    max_symbols: Count = 10
+    blank_penalty: float = 0.0
+
+    def settings(self) -> TransducerSettings:
+        """For the search."""
+        return TransducerSettings(self.beams, self.max_symbols, self.blank_penalty)
+
+
+class JstarConfig(Config):
+    """JSTAR at its own size where that is known; sources in brackets, see the module."""
+
+    kind: Literal["jstar"] = "jstar"
+    src_lang: str = "en"
+    tgt_lang: str = "es"
+    both_ways: bool = False
+    """Trained on wearers of either language."""
+    frontend: MonoConfig = MonoConfig()
+    fast: EmformerConfig = EmformerConfig(  # 20 layers [s], 4 heads, FFN 2048 [a], contexts [o]
+        dim=512, layers=20, heads=4, ffn_dim=2048, kernel=15, chunk=4, left=20, right=1
+    )
+    slow: EmformerConfig = EmformerConfig(  # 10 layers [s]
+        dim=512, layers=10, heads=4, ffn_dim=2048, kernel=15, chunk=16, left=40, right=4
+    )
+    asr: TransducerConfig = TransducerConfig(  # LSTM 256, joint 768, restricted alignment [a]
+        predictor=LstmConfig(dim=256), joint=768, align_before=0, align_behind=15
+    )
+    st: TransducerConfig = TransducerConfig(predictor=LstmConfig(dim=256), joint=768)
+    vocab_size: Count = 9001  # [a], for English and Spanish
+    asr_weight: Share = 0.5  # lambda [s]
+    search_asr: SearchConfig = SearchConfig(max_symbols=5)
+    search_st: SearchConfig = SearchConfig()
+    text_repeats: tuple[Count, Count] = (2, 5)
+    """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
+    phones: Annotated[int, Field(ge=0)] = 0
+    """Phonemes and silence, for the objective `phones`; 0 without that head."""
+
+    @field_validator("text_repeats")
+    @classmethod
+    def _in_order(cls, repeats: tuple[int, int]) -> tuple[int, int]:
+        if repeats[0] > repeats[1]:
+            raise ValueError("the least must not be more than the most")
+        return repeats
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Languages of wearer and partner."""
+        one = (self.src_lang, self.tgt_lang)
+        return (one, one[::-1]) if self.both_ways else (one,)
+
+
+@dataclass
+class JstarState(State):
+    """Front-end tails and both stacks."""
+
+    frontend: Any
+    cascade: CascadeState
+
+
+class Jstar(nn.Module):
+    """Front-end, cascade, two transducers. Samples are [B, C, W] at 16 kHz."""
+
+    def __init__(self, config: JstarConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.frontend = mono_frontend(config.frontend)
+        self.cascade = Cascade(config.frontend.features, config.fast, config.slow)
+        self.asr = Transducer(config.fast.dim, config.vocab_size, config.asr)
+        self.st = Transducer(config.slow.dim, config.vocab_size, config.st)
+        self.source = nn.Embedding(config.vocab_size, config.fast.dim)
+        self.phone_head = nn.Linear(config.fast.dim, config.phones) if config.phones else None
+        self.tokenizer: Tokenizer | None = None
+
+    def initialise(self) -> None:
+        """Random weights for training from scratch: at first nothing is written."""
+        nn.init.normal_(self.source.weight)
+
+    def bind(self, tokenizer: Tokenizer) -> None:
+        """Fixes the vocabulary."""
+        self.tokenizer = tokenizer
+
+    # ---------------------------------------------------------------- live
+
+    @property
+    def rate(self) -> Rate:
+        """Samples to features."""
+        return self.frontend.rate
+
+    @property
+    def microphones(self) -> int:
+        """Channels it takes."""
+        return self.config.frontend.microphones
+
+    @property
+    def step_samples(self) -> Samples:
+        """The step of a live stream: a chunk of the fast stack."""
+        return self.config.fast.chunk * self.rate.stride
+
+    @property
+    def segment_samples(self) -> Samples:
+        """The same, by the name that training knows."""
+        return self.step_samples
+
+    @property
+    def transducers(self) -> tuple[Transducer, Transducer]:
+        """For the transcript and the translation."""
+        return self.asr, self.st
+
+    def init_state(self, rows: int, like: Tensor) -> JstarState:
+        """Empty streams."""
+        return JstarState(self.frontend.init_state(rows, like), self.cascade.init_state(rows, like))
+
+    def features(
+        self, samples: Tensor, state: Any = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """Samples [B, C, W] to features [B, T, F]."""
+        frames: Tensor = self.frontend(samples[:, 0], state, rows)
+        return frames
+
+    def encode(
+        self, samples: Tensor, state: JstarState, rows: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """One step of some streams: fast and slow frames."""
+        fast, slow = self.cascade(self.features(samples, state.frontend, rows), state.cascade, rows)
+        return fast, slow
+
+    def flush(self, state: JstarState, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """What all parts owe at the end."""
+        owed = self.frontend.flush(state.frontend, rows)
+        fast = self.cascade.hear(owed, state.cascade, rows)
+        slow = self.cascade.understand(fast, state.cascade, rows)
+        last_fast, last_slow = self.cascade.flush(state.cascade, rows)
+        return torch.cat([fast, last_fast], dim=1), torch.cat([slow, last_slow], dim=1)
+
+    def interpreter(
+        self, tokenizer: Tokenizer, *, policy: Policy | None = None, rows: int = 1
+    ) -> FrameInterpreter:
+        """A live interpreter over these weights: the frame loop."""
+        if policy is not None:
+            raise UsageError("this model decides frame by frame when to write; it takes no policy")
+        self.bind(tokenizer)
+        settings = FrameSettings(
+            pairs=self.config.pairs,
+            tags=(tokenizer.special_id(SELF), tokenizer.special_id(OTHER)),
+            frame_s=self.rate.stride / SAMPLE_RATE,
+            searches=(self.config.search_asr.settings(), self.config.search_st.settings()),
+        )
+        return FrameInterpreter(self, tokenizer, settings, rows=rows)
+
+    # ---------------------------------------------------------------- training
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Mapping[str, Tensor]]]:
+        """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
+        return {
+            "phones": self.phones_objective,
+            "asr_transducer": self.asr_objective,
+            "mt_transducer": self.mt_objective,
+            "transducer": self.joint_objective,
+        }
+
+    def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Frame-phoneme cross entropy on the fast stack [o, J6]."""
+        if self.phone_head is None:
+            raise RuntimeError("this configuration has no phoneme head: set `phones`")
+        fast, _ = self._fast(batch)
+        logits = self.phone_head(fast).float()
+        labels = batch.phones[:, : fast.shape[1]]
+        logits = logits[:, : labels.shape[1]]
+        known = labels != IGNORED
+        loss = F.cross_entropy(logits[known], labels[known])
+        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
+        return {"loss": loss, "accuracy": accuracy.detach()}
+
+    def asr_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """The fast stack and its transducer alone."""
+        fast, counts = self._fast(batch)
+        loss = self._asr_loss(fast, counts, batch)
+        return {"loss": loss, "nll": loss.detach()}
+
+    def joint_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """L_st + lambda L_asr [s], each per token."""
+        fast, counts = self._fast(batch)
+        slow = self.cascade.understand(fast, counts=counts)
+        st = _per_token(self.st.loss(slow, counts, batch.translations), batch.translations)
+        asr = self._asr_loss(fast, counts, batch)
+        loss = st + self.config.asr_weight * asr
+        return {"loss": loss, "nll": st.detach(), "asr": asr.detach()}
+
+    def mt_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Text alone: source tokens stand where fast frames would [s, J4]."""
+        generator = torch.Generator().manual_seed(batch.seed)
+        low, high = self.config.text_repeats
+        rows = []
+        for tokens in batch.transcripts:
+            ids = torch.tensor(tokens or [BLANK], dtype=torch.long)
+            repeats = torch.randint(low, high + 1, (len(ids),), generator=generator)
+            ids = ids.repeat_interleave(repeats)
+            rows.append(self.source(ids.to(self.source.weight.device)))
+        counts = torch.tensor([len(row) for row in rows], device=rows[0].device)
+        slow = self.cascade.understand(pad_sequence(rows, batch_first=True), counts=counts)
+        loss = _per_token(self.st.loss(slow, counts, batch.translations), batch.translations)
+        return {"loss": loss, "nll": loss.detach()}
+
+    def _fast(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Fast frames of a batch [B, T, D], and how many of each are real [B]."""
+        features = self.features(batch.samples)
+        real = [samples // self.rate.stride for samples in batch.counts]
+        counts = torch.tensor(real, device=features.device).clamp(min=1, max=features.shape[1])
+        return self.cascade.hear(features, counts=counts), counts
+
+    def _asr_loss(self, fast: Tensor, counts: Tensor, batch: Any) -> Tensor:
+        loss = self.asr.loss(fast, counts, batch.transcripts, batch.ends)
+        return _per_token(loss, batch.transcripts)
+
+
+def _per_token(losses: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
+    """The sum of all items over the number of their tokens."""
+    return losses.float().sum() / max(1, sum(map(len, targets)))
+
+
+def tiny(vocab_size: int, **changes: Any) -> JstarConfig:
+    """Everything there is, at toy width: for tests."""
+    small = {"dim": 32, "heads": 2, "ffn_dim": 48, "kernel": 3}
+    transducer = TransducerConfig(predictor=LstmConfig(dim=24), joint=32)
+    return JstarConfig(
+        **{
+            "frontend": MonoConfig(mels=16),
+            "fast": EmformerConfig(**small, layers=2, chunk=4, left=8, right=1),
+            "slow": EmformerConfig(**small, layers=1, chunk=8, left=8, right=2),
+            "asr": transducer.model_copy(update={"align_before": 0, "align_behind": 6}),
+            "st": transducer,
+            "vocab_size": vocab_size,
+            "search_asr": SearchConfig(beams=2, max_symbols=3),
+            "search_st": SearchConfig(beams=3, max_symbols=3),
+            **changes,
+        }
+    )
