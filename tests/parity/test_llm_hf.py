@@ -8,7 +8,8 @@ import torch
 
 from earvoice.audio import Audio
 from earvoice.errors import CheckpointError, UsageError
-from earvoice.models.convert.llama import llama_from_folder, llama_plan
+from earvoice.models.convert.llama import llama_config, llama_from_folder, llama_plan, map_llama
+from earvoice.models.llm import Attentive, Llama
 from earvoice.nn.masks import TEXT, Entries, causal
 from earvoice.policies import HoldN, WaitK
 from earvoice.session import Request
@@ -223,3 +224,44 @@ def test_eager_attention_gives_the_same():
         first = lm(x, text([0, 1, 2, 3, 4]))
         model.set_attn_implementation("eager")
         torch.testing.assert_close(lm(x, text([0, 1, 2, 3, 4])), first, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("heads", [None, (1, 3)])
+def test_attention_is_ours_and_the_fast_kernel_comes_back(heads):
+    """The weights of a layer through both faces of the same Llama; nothing else changes."""
+    torch.manual_seed(3)
+    config = transformers.LlamaConfig(
+        vocab_size=40,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=48,
+    )
+    inner = transformers.LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in inner.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8.0)
+    theirs = llm_hf.HfLanguageModel(inner)
+    same = llama_config(config.to_dict(), "test")
+    ours = Llama(same).eval()
+    ours.load_state_dict(map_llama(inner.state_dict(), same, "test"))
+    x = torch.randn(1, 12, 32)
+    place = torch.arange(12)[None]
+    whole = Entries(place, place, torch.zeros_like(place), torch.zeros_like(place))
+    start, end = (Entries(*(p[:, a:b] for p in vars(whole).values())) for a, b in ((0, 7), (7, 12)))
+    assert isinstance(theirs, Attentive)
+    assert (theirs.depth, theirs.width) == (ours.depth, ours.width) == (3, 4)
+    for layer in range(3):
+        found = []
+        with torch.no_grad():
+            for lm in (ours, theirs):
+                cache = lm.init_state(2, 16)
+                lm(x[:, :7], start, cache, [1])
+                found.append(lm.attention(x[:, 7:], end, cache, [1], layer, heads))
+                cache.pop(1, 5)
+                assert int(cache.length[1]) == 7
+        torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found[0].sum(-1), torch.ones(1, 5))
+    assert inner.config._attn_implementation == "sdpa"
