@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.bench_beam import add_beam, run_beam
-from earvoice.cli.bench_beam import add_beam, run_beam
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
 from earvoice.cli.bench_rnnt import add_rnnt, run_rnnt
@@ -26,7 +25,6 @@ Measures on this machine:
   earvoice bench startup    how soon do the first words come?
   earvoice bench quality    BLEU and lag on a synthetic test set
   earvoice bench resegment  how fast is long output cut at its references?
-  earvoice bench beam       how much faster than transformers' is our beam search?
   earvoice bench beam       how much faster than transformers' is our beam search?
   earvoice bench rnnt       what does the transducer loss cost in memory and time?
 """
@@ -127,7 +125,6 @@ def add_parser(subparsers: Any) -> None:
     add_quality(names)
     add_resegment(names)
     add_beam(names)
-    add_beam(names)
     add_rnnt(names)
 
 
@@ -137,8 +134,6 @@ def run(args: argparse.Namespace) -> int:
         return run_quality(args)
     if args.benchmark == "resegment":
         return run_resegment(args)
-    if args.benchmark == "beam":
-        return run_beam(args)
     if args.benchmark == "beam":
         return run_beam(args)
     if args.benchmark == "rnnt":
