@@ -52,7 +52,7 @@ _ESPEAK_OF: dict[str, dict[str, str]] = {
         "**": "r", "*": "r", "R2": "rr", "B": "bh", "Q": "gh", "x": "x", "l^": "ly", "J^": "y",
         "oI": "oy", "eU": "eu", "p:": "p",
     },
-    "fr": _EUROPEAN | {"a-": "aa", "e-": "ey", "y-": "ue", "z2": "z"},
+    "fr": _EUROPEAN | {"a:": "aa", "a-": "aa", "e-": "ey", "y-": "ue", "z2": "z"},
 }  # fmt: skip
 _ESPEAK_MARKS = frozenset(["_|", "_!", "|", "!", "(en)", "(de)", "(es)", "(fr)"])
 """Glottal stops before vowels, and changes of language within a sentence."""

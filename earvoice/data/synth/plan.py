@@ -90,12 +90,8 @@ class CorpusSpec:
         targets = self.targets_of()
         if list(targets) != ["en"]:
             return named
-        return {
-            "languages" if key == "directions" else key: list(targets["en"])
-            if key == "directions"
-            else value
-            for key, value in named.items()
-        }
+        del named["directions"]
+        return {"split": named.pop("split"), "languages": list(targets["en"]), **named}
 
 
 def plan_talks(spec: CorpusSpec) -> list[TalkSpec]:

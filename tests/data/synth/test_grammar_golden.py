@@ -7,8 +7,6 @@ import pytest
 from earvoice.data.synth.grammar import (
     words,
 )
-from earvoice.data.synth.grammar.adverbials import fixed
-from earvoice.data.synth.grammar.connectives import OPENERS
 from earvoice.data.synth.grammar.sentence import (
     Derivation,
     Question,
@@ -16,6 +14,7 @@ from earvoice.data.synth.grammar.sentence import (
     Statement,
     english_words,
     finish,
+    source_words,
 )
 from earvoice.data.synth.grammar.tree import (
     HE,
@@ -25,52 +24,26 @@ from earvoice.data.synth.grammar.tree import (
     THEY,
     WE,
     YOU,
-    Adverbial,
     Clause,
     I,
     Predicate,
     Relative,
     Sub,
 )
-
-
-def n(en: str, det: str = "def", **more: object) -> NP:
-    adjective = more.pop("adjective", None)
-    if isinstance(adjective, str):
-        more["adjective"] = words.adjective(adjective)
-    return NP(noun=words.noun(en), det=det, plural=bool(more.pop("plural", False)), **more)  # type: ignore[arg-type]
-
-
-def p(pronoun: object) -> NP:
-    return NP(pronoun=pronoun)  # type: ignore[arg-type]
-
-
-def name(en: str, kind: str = "name") -> NP:
-    return NP(name=words.name(en, kind))
-
-
-def c(who: NP, verb: str, tense: str, *objects: NP, frame: int = 0, **more: object) -> Clause:
-    lexeme = words.verb(verb, frame)
-    return Clause(who, lexeme, tense, tuple(zip(lexeme.slots, objects, strict=False)), **more)  # type: ignore[arg-type]
-
-
-def at(en: str, de: str, es: str, kind: str = "time") -> Adverbial:
-    return fixed(kind, (en, de, es))
-
-
-def city(en: str) -> Adverbial:
-    return Adverbial("place", ("in",), ("in",), ("en",), name(en, "city"))
-
-
-def opener(en: str) -> object:
-    return next(item for item in OPENERS if item.en == (en,))
-
-
-TOMORROW = at("tomorrow", "morgen", "mañana")
-YESTERDAY = at("yesterday", "gestern", "ayer")
-MONDAY = at("on Monday", "am Montag", "el lunes")
-HABIT = at("every day", "jeden Tag", "todos los días")
-TRAIN = at("by train", "mit dem Zug", "en tren", "manner")
+from tests.data.synth.made_clauses import (
+    HABIT,
+    MONDAY,
+    TOMORROW,
+    TRAIN,
+    YESTERDAY,
+    at,
+    c,
+    city,
+    n,
+    name,
+    opener,
+    p,
+)
 
 
 def goldens() -> list[tuple[str, Derivation, str, str, str]]:
@@ -499,3 +472,26 @@ def test_needs_follow_the_grammar() -> None:
     assert german["morgen"] == "tomorrow."  # time comes before the object in German
     spanish = _waits(future, "es")
     assert (spanish["Llamaremos"], spanish["al"]) == ("call", "customer")
+
+
+def _back(item: Derivation, lang: str) -> dict[str, str]:
+    """English word -> the word of the source in `lang` that it waits for."""
+    source = source_words(item, lang)
+    sentence = finish(item, "test", source, lang)
+    needs = zip(sentence.targets["en"], sentence.needs["en"], strict=True)
+    return {word: source[0][index] for word, index in needs}
+
+
+def test_needs_of_the_way_back() -> None:
+    """
+    German    Gestern   haben wir das neue Museum besucht.
+    Spanish   Ayer      visitamos el nuevo museo.
+    English   Yesterday we(wir, visitamos) visited(besucht, visitamos) the new museum.
+    """
+    new = n("museum", adjective="new")
+    past = Statement(c(p(WE), "visit", "S", new, front=YESTERDAY))
+    german, spanish, french = (_back(past, lang) for lang in ("de", "es", "fr"))
+    assert (german["Yesterday"], german["we"], german["visited"]) == ("Gestern", "wir", "besucht.")
+    assert (spanish["we"], spanish["visited"]) == ("visitamos", "visitamos")  # no pronoun is said
+    assert spanish["museum."] == "museo."
+    assert (french["Yesterday"], french["we"], french["visited"]) == ("Hier,", "nous", "visité")

@@ -1,8 +1,9 @@
-"""A compositional English -> German, Spanish grammar for synthetic corpora.
+"""A compositional grammar of English, German, Spanish and French for synthetic corpora.
 
-One derivation yields the English sentence and its translations together, with the alignment
-that says how much English each target word has to wait for. An English sentence has exactly
-one translation per language, and belongs to one split for ever.
+One derivation yields a sentence and its translations together, with the alignment that says how
+much of the source each target word has to wait for. A sentence has exactly one translation per
+language, and belongs to one split for ever. `tree` is language-neutral, `english`, `german`,
+`spanish` and `french` make words of it; `reverse` keeps other languages than English unambiguous.
 """
 
 from earvoice.data.synth.grammar.counting import distinct_sentences

@@ -1,4 +1,4 @@
-"""Number words in English, German and Spanish: 1 to 9999 as a native writes them out."""
+"""Number words in English, German, Spanish and French: 1 to 9999 as a native writes them out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ _ES_HUNDREDS = (
     "- ciento doscientos trescientos cuatrocientos quinientos seiscientos setecientos "
     "ochocientos novecientos"
 ).split()
+_FR = (
+    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze "
+    "seize dix-sept dix-huit dix-neuf"
+).split()
+_FR_TENS = "- - vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt".split()
 _EN_ORDINALS = (
     "- first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
     "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth "
@@ -87,6 +92,32 @@ def _spanish_one(word: str, number: int, gender: str) -> str:
     if gender == "f":
         return word[:-1] + "a"
     return "un" if number == 1 else "veintiún"
+
+
+def french(number: int, gender: str = "m") -> list[str]:
+    """Words of 1..9999 in the spelling before 1990: vingt et une, quatre-vingts, deux cents."""
+    if number >= 1000:
+        head, rest = divmod(number, 1000)
+        lead = [] if head == 1 else french(head)
+        return [*lead, "mille", *(french(rest, gender) if rest else [])]
+    if number >= 100:
+        head, rest = divmod(number, 100)
+        hundred = "cent" if rest or head == 1 else "cents"
+        return [*([] if head == 1 else [_FR[head]]), hundred] + (
+            french(rest, gender) if rest else []
+        )
+    if number < 20:
+        return ["une" if number == 1 and gender == "f" else _FR[number]]
+    ten, one = divmod(number, 10)
+    rest = number % 20 if ten in (7, 9) else one
+    if number == 80:
+        return ["quatre-vingts"]
+    if not rest:
+        return [_FR_TENS[ten]]
+    unit = "une" if rest == 1 and gender == "f" else _FR[rest]
+    if rest in (1, 11) and number < 80:
+        return [_FR_TENS[ten], "et", unit]
+    return [f"{_FR_TENS[ten]}-{unit}"]
 
 
 def english_ordinal(number: int) -> str:

@@ -23,7 +23,9 @@ def has_one_english(item: Derivation, language: str) -> bool:
     found = list(_clauses(item))
     if language == "es":
         return _names_its_persons(found)
-    return not any(_is_plain_perfect(one, language) for one in found) and not _says_when(item)
+    if any(_is_plain_perfect(one, language) for one in found):
+        return False
+    return language != "de" or not _says_when(item)
 
 
 def _clauses(item: Derivation) -> Iterator[Clause]:

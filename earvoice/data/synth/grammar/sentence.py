@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from earvoice.data.synth.grammar import english, german, spanish
+from earvoice.data.synth.grammar import english, french, german, spanish
 from earvoice.data.synth.grammar.connectives import CONJUNCTIONS, Connective
+from earvoice.data.synth.grammar.french_templates import template as french_template
+from earvoice.data.synth.grammar.spelling import written
 from earvoice.data.synth.grammar.tree import COMMA, NP, Clause, Mark, Sub, Token, words
 
-TARGET_LANGS = ("de", "es")
+TARGET_LANGS = ("de", "es", "fr")
 LANGUAGES = ("en", *TARGET_LANGS)
 _SPLIT_BINS = 100  # 0..95 train, 96..97 dev, 98..99 test
 
@@ -83,6 +85,18 @@ class Statement:
             ]
         return out
 
+    def french(self) -> list[Token]:
+        """French words with their marks."""
+        out = french.opener(self.opener.en, self.opener) if self.opener else []
+        if self.leading:
+            out += french.sub(self.leading, self.clause, leading=True)
+        out += french.clause(self.clause)
+        if self.second:
+            comma = [COMMA] if self.joiner == "but" else []
+            joint = {"and": "et", "but": "mais"}[self.joiner]
+            out += [*comma, (joint, (self.joiner,)), *french.clause(self.second)]
+        return out
+
     final = "."
 
 
@@ -115,6 +129,13 @@ class Question:
         lead = words(CONJUNCTIONS[self.word].es, self) if self.word else []
         return lead + spanish.clause(self.clause, order="question")
 
+    def french(self) -> list[Token]:
+        """French words with their marks."""
+        if self.word == "who":
+            return french.clause(self.clause)
+        lead = {"": "", "why": "pourquoi", "when?": "quand"}[self.word]
+        return [*words([*lead.split(), "est-ce", "que"], self), *french.clause(self.clause)]
+
     final = "?"
 
 
@@ -136,6 +157,10 @@ class Request:
         """Spanish words with their marks."""
         group = spanish.verb_group(self.clause, "subj")
         return [*words(["Por", "favor"], self), COMMA, *group, *spanish.after_verb(self.clause)]
+
+    def french(self) -> list[Token]:
+        """French words with their marks."""
+        return [*words(["Veuillez"], self), *french.clause(self.clause, "inf")]
 
     final = "."
 
@@ -174,6 +199,10 @@ class Template:
         """Spanish words with their marks."""
         return self._target("es", self.es)
 
+    def french(self) -> list[Token]:
+        """French words with their marks."""
+        return self._target("fr", french_template(self.en))
+
     def _target(self, lang: str, text: str) -> list[Token]:
         out: list[Token] = []
         part = "1"
@@ -194,12 +223,13 @@ class Template:
                 return english.clause(item)
             if lang == "de":
                 return german.clause(item, options[0])
-            return spanish.clause(item)
+            return french.clause(item) if lang == "fr" else spanish.clause(item)
         if lang == "en":
             return english.noun_phrase(item, is_object=options != ["N"])
         if lang == "de":
             return german.noun_phrase(item, options[0], preposition=(options + [""])[1])
-        return spanish.noun_phrase(item, options[0] if options else "")
+        noun_phrase = french.noun_phrase if lang == "fr" else spanish.noun_phrase
+        return noun_phrase(item, options[0] if options else "")
 
 
 Derivation = Statement | Question | Request | Template
@@ -207,7 +237,7 @@ Derivation = Statement | Question | Request | Template
 
 def english_words(item: Derivation) -> tuple[tuple[str, ...], dict[Mark, int]]:
     """Finished source words and, for each mark, the index of its last word."""
-    texts, marks = _merge(item.english(), item.final, "en")
+    texts, marks = written(item.english(), item.final, "en")
     last = {mark: index for index, owned in enumerate(marks) for mark in owned}
     return texts, last
 
@@ -216,7 +246,7 @@ def _tokens(item: Derivation, lang: str) -> list[Token]:
     """A derivation's words in a language, with their marks, before punctuation is attached."""
     if lang == "en":
         return item.english()
-    return item.german() if lang == "de" else item.spanish()
+    return {"de": item.german, "es": item.spanish, "fr": item.french}[lang]()
 
 
 def source_words(item: Derivation, lang: str) -> tuple[tuple[str, ...], dict[Mark, int]]:
@@ -225,7 +255,7 @@ def source_words(item: Derivation, lang: str) -> tuple[tuple[str, ...], dict[Mar
     A verb agrees with its subject, so it carries the subject's mark too: that counts only where
     no word of the subject's own is said (Spanish without pronouns).
     """
-    texts, marks = _merge(_tokens(item, lang), item.final, lang)
+    texts, marks = written(_tokens(item, lang), item.final, lang)
     said: dict[Mark, int] = {}
     agreed: dict[Mark, int] = {}
     for index, owned in enumerate(marks):
@@ -239,7 +269,7 @@ def target_words(
     item: Derivation, lang: str, last: dict[Mark, int], source_words: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Finished target words and, for each, the source word it has to wait for."""
-    texts, marks = _merge(_tokens(item, lang), item.final, lang)
+    texts, marks = written(_tokens(item, lang), item.final, lang)
     needs: list[int] = []
     highest = 0
     for owned in marks:
@@ -269,30 +299,6 @@ def finish(
         topic=topic,
         language=language,
     )
-
-
-def _merge(tokens: list[Token], final: str, lang: str) -> tuple[tuple[str, ...], list[list[Mark]]]:
-    """Attach commas and final punctuation, contract Spanish a el / de el, capitalise."""
-    texts: list[str] = []
-    marks: list[list[Mark]] = []
-    for text, owned in tokens:
-        if text == ",":
-            if texts and not texts[-1].endswith(","):
-                texts[-1] += ","
-        elif lang == "es" and text == "el" and texts and texts[-1] in ("a", "de"):
-            texts[-1] = "al" if texts[-1] == "a" else "del"
-            marks[-1] += owned
-        else:
-            if lang == "es" and texts and texts[-1] == "y" and text[0] == "i":
-                texts[-1] = "e"  # e inscribí: never two i sounds
-                marks[-1] += owned
-            texts.append(text)
-            marks.append(list(owned))
-    texts[-1] = texts[-1].rstrip(",") + final
-    texts[0] = texts[0][0].upper() + texts[0][1:]
-    if lang == "es" and final == "?":
-        texts[0] = "¿" + texts[0]
-    return tuple(texts), marks
 
 
 def split_of(source: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """Language-neutral constituents: noun phrases, adverbials and clauses, built once per sentence.
 
-A constituent has no word order. `english`, `german` and `spanish` turn the same tree into words;
-every word names the marks (identity objects) of the constituents it depends on, and the English
-position of a mark is where the last English word that carries it stands.
+A constituent has no word order. `english`, `german`, `spanish` and `french` turn the same tree into
+words; every word names the marks (identity objects) of the constituents it depends on, and a mark's
+position in the source is where the last word that carries it stands.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Lexemes of the trilingual grammar and the tables they are read from (`lexicon/*.csv`).
+"""Lexemes of the grammar and the tables they are read from (`lexicon/*.csv`).
 
-One row is one lexeme with everything the three languages need: the English forms, the German
-gender, genitive and plural, the Spanish gender and irregularities. `classes` are selectional
-classes ("doc", "vehicle"), so that a verb only meets nouns it can sensibly take.
+One row is one lexeme with what English, German and Spanish need (French: `french_words`): the
+English forms, the German gender, genitive and plural, the Spanish gender and irregularities.
+`classes` are selectional classes ("doc", "vehicle"), so that a verb only meets nouns it can take.
 """
 
 from __future__ import annotations
