@@ -10,7 +10,7 @@
 
 PYTHON ?= python3
 TORCH  ?= torch==2.13.0
-EXTRAS ?= corpus,synth,track,hf,moses,dev
+EXTRAS ?= corpus,synth,track,hf,moses,rooms,retrieval,vad,serve,dev
 MODEL  ?= fasst-mini-en-de
 COMET  ?= $(HOME)/.local/share/earvoice/comet
 BIN    := .venv/bin
