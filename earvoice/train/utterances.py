@@ -213,23 +213,23 @@ class TextExamples:
         """The batch of a step."""
         name = f"{self.seed}/{self.stage}/{step}"
         rng = random.Random(hashlib.sha256(name.encode()).digest())
+        joined = rng.randint(1, self.mixture.joined)  # for all of a batch, which saves padding
         found: list[Utterance] = []
         while len(found) < self.mixture.batch:
-            found += self._of_talk(rng)
+            found += self._of_talk(rng, joined)
         return self.collator(found[: self.mixture.batch], rng)
 
-    def _of_talk(self, rng: random.Random) -> list[Utterance]:
-        """A few sentences in one direction, each as one task."""
+    def _of_talk(self, rng: random.Random, joined: int) -> list[Utterance]:
+        """A talk in one direction, so many sentences at a time."""
         source, target = rng.choice(list(self.directions))
         talk = silent_talk(rng, _SENTENCES_A_TALK, "train", source)
         share = _TRANSCRIPTS if self.mixture.transcripts else 0.0
-        found, number = [], 0
-        while number < len(talk.sentences):
+        found = []
+        for number in range(0, len(talk.sentences), joined):
             task: Task = "transcribe" if rng.random() < share else "translate"
-            whole = min(rng.randint(1, self.mixture.joined), len(talk.sentences) - number)
             into = source if task == "transcribe" else target
+            whole = min(joined, len(talk.sentences) - number)
             found.append(Utterance(talk, number, task, source, into, whole))
-            number += whole
         return found
 
 
