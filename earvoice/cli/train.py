@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earvoice.errors import UsageError
+from earvoice.errors import EarvoiceError, UsageError
 
 if TYPE_CHECKING:
     from earvoice.train.stage import RecipeConfig
@@ -21,6 +22,8 @@ examples:
   earvoice train recipes/fasst/mini.yaml system.k=1 --print-config
   earvoice train recipes/fasst/mini.yaml system.tgt_lang=es name=fasst-mini-en-es \\
       out=runs/es --reuse phones=runs/mini/phones               share an encoder warm-up
+  torchrun --nproc-per-node 2 -m earvoice.cli train recipes/lst/full-7b.yaml --shard
+  earvoice train recipes/llast/full-2b.yaml --reuse pretrained=models/llast-2b-start
 
 A run leaves OUT/<stage>/log.jsonl, TensorBoard files, checkpoints, and OUT/model, which
 `earvoice translate --model OUT/model` loads. docs/training.md explains the keys.
@@ -50,9 +53,20 @@ def add_parser(subparsers: Any) -> None:
         action="append",
         default=[],
         metavar="STAGE=DIR",
-        help="take a stage's result from another run",
+        help="take a stage's result from another run, or from a model folder",
     )
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to compute (default: a GPU where there is one)",
+    )
+    parser.add_argument(
+        "--shard",
+        action="store_true",
+        help="spread weights over the processes that torchrun started (FSDP2)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress display")
     parser.add_argument(
         "--print-config",
@@ -68,7 +82,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains. Returns 0."""
+    """Trains. Returns 0; of several processes all but the first fail without a word."""
+    try:
+        return _run(args)
+    except EarvoiceError as error:
+        from earvoice.train.errors import OwnError
+
+        # What is wrong before the processes meet, or was exchanged, is wrong for all of them.
+        if os.environ.get("RANK", "0") == "0" or isinstance(error, OwnError):
+            raise
+        return error.exit_code
+
+
+def _run(args: argparse.Namespace) -> int:
     recipe = _recipe(args.recipe, args.overrides)
     if args.print_config:
         print(_yaml_of(recipe), end="")
@@ -82,15 +108,35 @@ def run(args: argparse.Namespace) -> int:
     if args.threads < 1:
         raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
     reuse = _reuse(args.reuse)
+    stages = tuple(name for name in args.stages.split(",") if name)
+    return _train(args, recipe, stages, reuse)
 
+
+def _train(
+    args: argparse.Namespace, recipe: RecipeConfig, stages: tuple[str, ...], reuse: dict[str, str]
+) -> int:
+    """Trains, alone or as one of torchrun's processes, of which the first speaks for all."""
     import torch
 
+    from earvoice.train.device import choose_device
+    from earvoice.train.distributed import join
+    from earvoice.train.errors import OwnError
     from earvoice.train.recipe import Options, run_recipe
 
     torch.set_num_threads(args.threads)
-    stages = tuple(name for name in args.stages.split(",") if name)
-    options = Options(args.resume, stages, reuse, args.quiet)
-    print(run_recipe(recipe, options))
+    device = choose_device(args.device)
+    ranks = join(shard=args.shard, device=device.type)
+    options = Options(args.resume, stages, reuse, args.quiet, ranks, device)
+    try:
+        folder = run_recipe(recipe, options)
+    except RuntimeError as error:
+        if ranks.world == 1 or args.debug:
+            raise
+        raise OwnError(ranks.rank, error) from error
+    finally:
+        ranks.close()
+    if ranks.rank == 0:
+        print(folder)
     return 0
 
 
