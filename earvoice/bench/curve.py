@@ -52,6 +52,9 @@ def quality_curve(
 ) -> list[Quality]:
     """One measurement per policy, in order; `report` hears of each as it is done."""
     talks = shuffled(load_talks(spec.corpus), spec.seed)
+    spoken = sorted({talk.language for talk in talks})
+    if spoken != [src_lang]:
+        raise UsageError(f"{spec.corpus} is spoken in {', '.join(spoken)}, not in {src_lang!r}")
     for talk in talks:
         if any(tgt_lang not in sentence.targets for sentence in talk.sentences):
             raise UsageError(f"{spec.corpus} has no {tgt_lang!r} side in talk {talk.id}")

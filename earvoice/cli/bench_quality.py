@@ -26,7 +26,9 @@ examples:
       --minutes-max 3 --out corpora/test
   earvoice bench quality --corpus corpora/test --mode sentences --items 500 --k 100
   earvoice bench quality --corpus corpora/test --items 40 --k 1,2,3,4,5 --plot curve.png
-  earvoice bench quality --model runs/lst/model --corpus corpora/test --policy align-att \
+  earvoice bench quality --model llast-mini-multi --src-lang fr --tgt-lang en \\
+      --corpus corpora/test-fr-en --mode sentences --items 500 --k 100
+  earvoice bench quality --model runs/lst/model --corpus corpora/test --policy align-att \\
       --frames 2,4,8
 """
 
@@ -42,6 +44,8 @@ def add_quality(names: Any) -> None:
     parser.add_argument("--model", default="fasst-mini-en-de", metavar="NAME|DIR")
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR")
     parser.add_argument("--mode", default="talks", help="talks or sentences (default: talks)")
+    parser.add_argument("--src-lang", metavar="CODE", help="(default: the model's first)")
+    parser.add_argument("--tgt-lang", metavar="CODE", help="(default: the model's first)")
     parser.add_argument("--items", type=int, default=40, help="how many (default: %(default)s)")
     parser.add_argument("--policy", default="wait-k", metavar="KIND", help="(default: wait-k)")
     add = parser.add_argument
@@ -99,7 +103,9 @@ def run_quality(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     interpreter = load(folder, rows=args.batch)
-    found = quality_curve(interpreter, spec, card.src_langs[0], card.tgt_langs[0], say)
+    src_lang = args.src_lang or card.src_langs[0]
+    tgt_lang = args.tgt_lang or card.tgt_langs[0]
+    found = quality_curve(interpreter, spec, src_lang, tgt_lang, say)
     if args.plot is not None:
         axes = ("lag: LAAL in seconds, ideal clock", "BLEU")
         plot_curves({card.name: points_of(sweep, found)}, args.plot, *axes)
