@@ -19,12 +19,14 @@ def summarise(talks: Iterable[Talk]) -> dict[str, Any]:
     voices: Counter[str] = Counter()
     engines: Counter[str] = Counter()
     sounds: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
     targets: Counter[str] = Counter()
     for talk in talks:
         count += 1
         seconds += talk.duration_s
         voices[f"{talk.engine} {talk.voice}"] += 1
         engines[talk.engine] += 1
+        languages[talk.language] += 1
         sounds["+".join(k for k in ("noise", "rt60_s") if k in talk.condition) or "clean"] += 1
         for sentence in talk.sentences:
             sentences += 1
@@ -39,6 +41,7 @@ def summarise(talks: Iterable[Talk]) -> dict[str, Any]:
         "words": words,
         "words_per_s": round(words / spoken_s, 2) if spoken_s else 0.0,
         "voices": len(voices),
+        "talks_by_language": dict(languages.most_common()),
         "talks_by_engine": dict(engines.most_common()),
         "talks_by_sound": dict(sounds.most_common()),
         "sentences_by_target": dict(targets.most_common()),

@@ -12,6 +12,7 @@ from earvoice.data.synth import acoustics
 from earvoice.data.synth.corpus import render_to_file, synthesise
 from earvoice.data.synth.engines import is_installed, open_synthesizer
 from earvoice.data.synth.grammar import split_of
+from earvoice.data.synth.phones import PHONES
 from earvoice.data.synth.plan import CorpusSpec, plan_talks
 from earvoice.data.synth.render import RULES, render_talk
 from earvoice.data.synth.voices import espeak_variants
@@ -235,3 +236,49 @@ def test_a_summary_adds_up(corpus):
     }
     assert 1.5 < summary["words_per_s"] < 5.0
     assert summarise([])["talks"] == 0
+
+
+def test_english_corpora_keep_their_record():
+    arguments = CorpusSpec("train", ("en-de", "en-es"), 30.0, 1).as_dict()
+    assert list(arguments)[:3] == ["split", "languages", "hours"]
+    assert arguments["languages"] == ["de", "es"]
+    mixed = CorpusSpec("train", ("en-de", "de-en", "de-fr"), 30.0, 1)
+    assert mixed.as_dict()["directions"] == ["en-de", "de-en", "de-fr"]
+    assert mixed.targets_of() == {"en": ("de",), "de": ("en", "fr")}
+
+
+def test_hours_are_divided_among_the_languages_spoken():
+    directions = ("en-de", "de-en", "es-en", "fr-en")
+    spec = CorpusSpec("train", directions, 12.0, 1, (1.0, 3.0), ("espeak", "flite"))
+    spoken_s = dict.fromkeys(("en", "de", "es", "fr"), 0.0)
+    for talk in plan_talks(spec):
+        spoken_s[talk.source] += talk.duration_s
+        assert talk.languages == (("de",) if talk.source == "en" else ("en",))
+        assert talk.voice.engine == "espeak" or talk.source == "en"
+        if talk.source != "en":
+            assert talk.voice.name.startswith(talk.source)
+    assert list(spoken_s.values()) == pytest.approx([3 * 3600] * 4, abs=240)
+
+
+def test_only_espeak_speaks_other_languages():
+    spec = CorpusSpec("train", ("de-en",), 0.1, 1, (0.2, 0.5), ("flite",))
+    with pytest.raises(UsageError, match="only espeak speaks de, not flite"):
+        plan_talks(spec)
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr"])
+def test_talks_in_other_languages_have_times_of_words_and_phones(language, tmp_path):
+    spec = CorpusSpec("train", (f"{language}-en",), 0.02, 4, (0.5, 0.5), ("espeak",))
+    (only,) = plan_talks(spec)[:1]
+    line = render_to_file_line(only, tmp_path)
+    assert {item["language"] for item in json.loads(line)["supervisions"]} == {language}
+    (talk,) = load_lines(line, tmp_path)
+    assert talk.language == language
+    for sentence in talk.sentences:
+        assert set(sentence.targets) == {"en"}
+        assert split_of(sentence.targets["en"].text.split()) == "train"
+        assert [word.text for word in sentence.words] == sentence.text.split()
+        assert all(word.start_s < word.end_s for word in sentence.words)
+        assert {phone.symbol for phone in sentence.phones} <= set(PHONES)
+        times = [phone.start_s for phone in sentence.phones]
+        assert times == sorted(times)

@@ -98,6 +98,9 @@ GOLDENS: list[tuple[str, Derivation]] = [
      Statement(said(object_relative("task", name("Anna"), "solve"), "difficult", "S"))),
     ("L'idée dont ils ont discuté est bonne.",
      Statement(said(object_relative("idea", p(THEY), "discuss"), "good"))),
+    ("L'équipe à laquelle Anna a rendu visite est grande.",
+     Statement(said(n("team", relative=Relative(
+         c(name("Anna"), "visit", "S", n("team"), frame=1, gap="object"), "object")), "large"))),
     ("Ces documents doivent être traduits.",
      Statement(c(n("document", "this", plural=True), "translate", "must", passive=True))),
     ("Vingt et une invitations ont été refusées.",

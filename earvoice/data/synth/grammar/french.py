@@ -70,8 +70,9 @@ def noun_phrase(np: NP, preposition: str = "", negative: bool = False) -> list[T
     inner = np.relative.clause
     joint = "qui"
     if np.relative.gap == "object":
-        joint = "dont" if verb_of(inner, np).slots[0] == "de" else "que"
-    return [*out, (joint, (np.relative,)), *clause(inner, antecedent=np)]
+        which = "auquel" if gender(np) == "m" else "à laquelle"  # of one thing or group
+        joint = {"de": "dont", "à": which}.get(verb_of(inner, np).slots[0], "que")
+    return [*out, *words(joint.split(), np.relative), *clause(inner, antecedent=np)]
 
 
 def clause(item: Clause, mood: str = "", antecedent: NP | None = None) -> list[Token]:

@@ -53,7 +53,7 @@ class FrenchVerb:
     slots: tuple[str, ...]
     etre: bool
     before_infinitive: str
-    of: str
+    of: frozenset[str]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -113,7 +113,7 @@ def _verbs() -> dict[Verb, list[FrenchVerb]]:
                 tuple(row["slots"].split()),
                 row["auxiliary"] == "être",
                 row["before_infinitive"],
-                row["of"],
+                frozenset(row["of"].split()),
             )
         )
     return found
@@ -144,7 +144,7 @@ def french_adjective(
 
 def french_verb(verb: Verb, classes: frozenset[str]) -> FrenchVerb:
     """The French for a verb frame whose first object has these classes ("human" for a person)."""
-    return next(row for row in _verbs()[verb] if not row.of or row.of in classes)
+    return next(row for row in _verbs()[verb] if not row.of or not row.of.isdisjoint(classes))
 
 
 def french_name(name: Name) -> tuple[str, str]:
