@@ -17,6 +17,7 @@ from earvoice.events import Event
 from earvoice.units import Seconds
 
 if TYPE_CHECKING:
+    from earvoice.agent.glossary import Glossary
     from earvoice.policies import Policy
 
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -29,6 +30,7 @@ class Request:
     - `src_lang`, `tgt_lang`: BCP-47 codes such as `en`, `de`, `pt-BR`.
     - `policy`: when to read and when to write; None is the model's own default.
     - `transcript`: also ask for the words spoken, where the system can give them.
+    - `glossary`: terms and how they are to be translated; `context`: what the talk is about.
 
     Errors: `UsageError` here for a malformed code, from `Interpreter.open` for what a model
     cannot do.
@@ -38,6 +40,8 @@ class Request:
     tgt_lang: str
     policy: Policy | None = None
     transcript: bool = False
+    glossary: Glossary | None = None
+    context: str = ""
 
     def __post_init__(self) -> None:
         for name in ("src_lang", "tgt_lang"):
@@ -94,4 +98,24 @@ class Interpreter(Protocol):
 
         A session with less than a chunk waiting gives no event and changes nothing.
         """
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An interpreter whose sessions can leave the process and go on in another.
+
+    A restored session says exactly what the saved one would have said.
+    """
+
+    def save(self, session: Session) -> bytes:
+        """Everything a session is, to the sample; the session goes on as before.
+
+        Audio must come at 16 kHz mono: a resampler's history cannot be saved.
+        Errors: `UsageError` for a session of another interpreter, or a finished one.
+        """
+        ...
+
+    def restore(self, request: Request, data: bytes) -> Session:
+        """The session of `save`. Errors: `UsageError` for what `save` did not give."""
         ...

@@ -67,6 +67,11 @@ class AgentCodec:
         self._mark = {token: k for k, token in enumerate(self._cuts)}
         self._mark |= {self._id("<asr>"): ASR, self._id("<st>"): ST, tokenizer.eos_id: END}
 
+    @property
+    def cut_ids(self) -> tuple[int, ...]:
+        """The ids of `<cut_0>` and all others."""
+        return tuple(self._cuts)
+
     def count(self, text: str) -> int:
         """Tokens of a text in a prompt."""
         return len(self.text(text))

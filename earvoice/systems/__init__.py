@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
+from earvoice.systems.clasi import Clasi, ClasiConfig
 from earvoice.systems.fasst import Fasst, FasstConfig
 from earvoice.systems.jstar import Jstar, JstarConfig
 from earvoice.systems.llast import Llast, LlastConfig
 from earvoice.systems.lst import Lst, LstConfig
 
-AnyConfig: TypeAlias = FasstConfig | LstConfig | LlastConfig | JstarConfig
+AnyConfig: TypeAlias = (
+    FasstConfig  # a line each, so that a system leaves with the lines that name it
+    | LstConfig
+    | LlastConfig
+    | ClasiConfig
+    | JstarConfig
+)
 SystemConfig: TypeAlias = Annotated[AnyConfig, Field(discriminator="kind")]
 """The union of all systems' configurations, told apart by `kind`."""
 
-System: TypeAlias = Fasst | Lst | Llast | Jstar
+System: TypeAlias = (
+    Fasst  #
+    | Lst
+    | Llast
+    | Clasi
+    | Jstar
+)
 
-CONFIGS: dict[str, type[FasstConfig] | type[LstConfig] | type[LlastConfig] | type[JstarConfig]] = {
+CONFIGS: dict[str, type[AnyConfig]] = {
     "fasst": FasstConfig,
     "lst": LstConfig,
     "llast": LlastConfig,
+    "clasi": ClasiConfig,
     "jstar": JstarConfig,
 }
 """The configuration of each kind."""
@@ -28,11 +43,14 @@ CONFIGS: dict[str, type[FasstConfig] | type[LstConfig] | type[LlastConfig] | typ
 
 def build(config: AnyConfig) -> System:
     """An untrained system from its configuration."""
-    if isinstance(config, JstarConfig):
-        return Jstar(config)
-    if isinstance(config, LlastConfig):
-        return Llast(config)
-    return Lst(config) if isinstance(config, LstConfig) else Fasst(config)
+    systems: dict[type, Callable[[Any], System]] = {
+        FasstConfig: Fasst,
+        LstConfig: Lst,
+        LlastConfig: Llast,
+        ClasiConfig: Clasi,
+        JstarConfig: Jstar,
+    }
+    return systems[type(config)](config)
 
 
 def vocabulary_size(config: AnyConfig) -> int:

@@ -32,16 +32,18 @@ class Validation:
     def __call__(self, step: int) -> Mapping[str, float]:
         """Scores by name."""
         interpreter: Interpreter = self.system.interpreter(self.tokenizer)
+        if getattr(self.config, "decides", False):
+            return {"bleu_live": self._bleu(interpreter, None)}
         return {
             "bleu_offline": self._bleu(interpreter, OFFLINE_K),
             "bleu_k3": self._bleu(interpreter, 3),
         }
 
-    def _bleu(self, interpreter: Interpreter, k: int) -> float:
+    def _bleu(self, interpreter: Interpreter, k: int | None) -> float:
         import sacrebleu
 
         config = self.config
-        policy = WaitK(k, config.n)
+        policy = None if k is None else WaitK(k, config.n)
         hypotheses, references = [], []
         for talk, sentence in self.utterances:
             session = interpreter.open(Request(config.src_lang, config.tgt_lang, policy))

@@ -1,0 +1,256 @@
+"""One listener's stream over an agent: its window, memory and terms, and what it says."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from earvoice.agent.codec import Ask, Known
+from earvoice.agent.glossary import Entry, Glossary
+from earvoice.agent.memory import Memory, Remembered
+from earvoice.agent.turns import Turn, read_turn
+from earvoice.errors import UsageError
+from earvoice.events import Boundary, Commit, Event, Finished, Note, Stream
+from earvoice.session import Request
+from earvoice.sessions.agent_window import AgentWindow
+from earvoice.sessions.buffer import SegmentBuffer
+from earvoice.sessions.fed import FedSession
+from earvoice.sessions.pool import RowPool
+from earvoice.sessions.spotter import Hit, TermSpotter
+from earvoice.text.languages import language
+from earvoice.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from earvoice.sessions.agent import AgentInterpreter
+
+_CHANGES = ("glossary",)
+
+
+class AgentSession(FedSession):
+    """One listener's stream. Implements `Session`.
+
+    `update(glossary=...)` counts from the next turn on.
+    Notes: `terms` what was told to the model, `terms_used` what of it is in the translation,
+    `turn_broken` a turn that could not be read, `memory` when it is full.
+    """
+
+    def __init__(
+        self,
+        owner: AgentInterpreter,
+        request: Request,
+        pair: tuple[str, str],
+        pool: RowPool,
+        row: int,
+    ) -> None:
+        settings, model = owner.settings, owner.model
+        self._owner, self.pair, self.row = owner, pair, row
+        self._give_back = weakref.finalize(self, pool.release, row)
+        self._give_back.atexit = False
+        self.stream = Stream("translation", pair[1])
+        self._transcript = Stream("transcript", pair[0]) if request.transcript else None
+        self.audio = SegmentBuffer(model.step_samples)
+        self.window = AgentWindow(settings.most, model.embedding_samples)
+        self.memory = Memory(settings.memory_tokens, settings.codec.count, request.context)
+        self.end = 0
+        self._glossary = Glossary()
+        self._spotter: TermSpotter | None = None
+        self._told: tuple[Hit, ...] = ()
+        self._final = self._done = False
+        self._said: set[Stream] = set()
+        self._span_start_s = 0.0
+        if request.glossary is not None:
+            self._take_glossary(request.glossary)
+
+    # ---------------------------------------------------------------- the waist
+
+    @property
+    def ready(self) -> bool:
+        """Whether a step has something to do."""
+        return self.audio.has_segment or (self._final and not self._done)
+
+    def is_of(self, owner: AgentInterpreter) -> bool:
+        """Whether an interpreter opened this session."""
+        return self._owner is owner
+
+    def _advance(self) -> list[Event]:
+        return self._owner.advance([self])[0]
+
+    def finish(self) -> list[Event]:
+        """Processes what is left, then closes. A second call gives nothing."""
+        if self._done:
+            return []
+        steps = self.audio.finish()
+        events: list[Event] = []
+        for index in range(max(1, steps)):
+            self._final = index >= steps - 1
+            events += self._advance()
+        self._done = True
+        self._give_back()
+        return [*events, Finished()]
+
+    def update(self, **changes: Any) -> list[Event]:
+        """Takes another glossary, from the next turn on; other changes need another stream.
+
+        Raises: UsageError naming what can change.
+        """
+        if self._done:
+            raise UsageError("the session is finished; nothing can change any more")
+        unknown = sorted(changes.keys() - set(_CHANGES))
+        if unknown:
+            raise UsageError(f"update: {unknown[0]!r} cannot change here; 'glossary' can")
+        glossary = changes["glossary"]
+        if not isinstance(glossary, Glossary):
+            raise UsageError(
+                f"update: glossary is a {type(glossary).__name__}, it must be a Glossary"
+            )
+        self._take_glossary(glossary)
+        return []
+
+    def _take_glossary(self, glossary: Glossary) -> None:
+        view = self._owner.view(glossary, self.pair)
+        old, self._glossary = self._glossary, glossary
+        if view is None:
+            self._spotter = None
+            return
+        retriever = self._owner.model.retriever
+        assert retriever is not None
+        spotter = TermSpotter(retriever, view, self._owner.settings.least_score)
+        if self._spotter is not None:  # what was heard of terms that stayed is still known
+            spotter.continue_from(self._spotter)
+            changed = {hit.entry for hit in spotter.hits if glossary.get(hit.entry.source) is None}
+            changed |= {hit.entry for hit in spotter.hits if _changed(hit.entry, old, glossary)}
+            spotter.forget(frozenset(entry.key for entry in changed))
+        self._spotter = spotter
+
+    # ---------------------------------------------------------------- a round
+
+    def hear(self, frames: Tensor, speech: Tensor, samples: Tensor) -> None:
+        """Takes a step's encoder frames [T, E], embeddings [N, D] and samples [W]."""
+        self.window.add(speech, samples)
+        if self._spotter is not None:
+            self._spotter.push(frames)
+
+    def wants_turn(self) -> bool:
+        """Whether the model is to be asked now; sets `end`, the embeddings that it hears."""
+        count = len(self.window)
+        step = self._owner.model.step_samples // self.window.stride
+        if self._final and not self.audio.has_segment:
+            self.end = count
+        elif self.window.full(step):
+            self.end = self.window.quietest()
+        else:
+            self.end = count
+            return count >= self._owner.settings.least
+        return self.end > 0
+
+    @property
+    def closing(self) -> bool:
+        """Whether everything up to `end` is to be translated in this round."""
+        step = self._owner.model.step_samples // self.window.stride
+        return (self._final and not self.audio.has_segment) or self.window.full(step)
+
+    def ask(self) -> Ask:
+        """What the model is asked."""
+        return Ask(*self.pair, whole=self.closing, cot=self._owner.settings.cot)
+
+    def known(self) -> Known:
+        """Memory and terms for the prompt; the terms are remembered until the turn is read."""
+        memory, settings = self.memory, self._owner.settings
+        hits = self._candidates()
+        terms, room, told = [], settings.terms_tokens, []
+        for hit in hits:
+            pair = (hit.entry.source, hit.entry.target)
+            cost = sum(map(settings.codec.count, pair))
+            if cost <= room and len(terms) < settings.terms:
+                room -= cost
+                terms.append(pair)
+                told.append(hit)
+        self._told = tuple(told)
+        return Known(memory.context, memory.transcript, memory.translation, tuple(terms))
+
+    def _candidates(self) -> list[Hit]:
+        """Terms that may be in the window, the likeliest first; then those of earlier turns."""
+        if self._spotter is None:
+            return [Hit(entry, 1.0, 0, 0) for entry in self._glossary if entry.serves(*self.pair)]
+        frames = self._frames(self.window.start)
+        found = self._spotter.best(frames, self._owner.settings.terms)
+        known = {hit.entry.key for hit in found}
+        earlier = (self._glossary.get(source) for source, _ in reversed(self.memory.terms))
+        found += [Hit(entry, 0.0, 0, 0) for entry in earlier if entry and entry.key not in known]
+        return found
+
+    def _frames(self, embeddings: int) -> int:
+        return embeddings * self.window.stride // self._owner.frame_samples
+
+    def settle(self, tokens: Sequence[int]) -> list[Event]:
+        """Reads a turn, says what it says, remembers it, and moves the window."""
+        codec = self._owner.settings.codec
+        turn = read_turn(codec.pieces(tokens), self.end, whole=self.closing)
+        transcript, translation = codec.words(turn)
+        events = self._events(turn, transcript, translation)
+        if transcript or translation:
+            used = tuple((hit.entry.source, hit.entry.target) for hit in self._used(translation))
+            before = self.memory.dropped
+            self.memory.add(Remembered(transcript, translation, used))
+            if before == 0 < self.memory.dropped:
+                events.append(Note("memory", {"full": True, "tokens": self.memory.tokens}))
+        self.window.drop(turn.cut)
+        return events
+
+    def _events(self, turn: Turn, transcript: str, translation: str) -> list[Event]:
+        events: list[Event] = []
+        if turn.fault is not None:
+            events.append(Note("turn_broken", {"fault": turn.fault, "heard_again": not turn.cut}))
+        if translation and self._told:
+            events.append(Note("terms", {"terms": [self._shown(hit) for hit in self._told]}))
+            used = [self._shown(hit) for hit in self._used(translation)]
+            if used:
+                events.append(Note("terms_used", {"terms": used}))
+        if transcript and self._transcript is not None:
+            events.append(self._commit(self._transcript, transcript, turn.cut))
+        if translation:
+            events.append(self._commit(self.stream, translation, turn.cut))
+            events.append(Boundary(self.stream, "chunk"))
+            if translation.endswith((".", "?", "!", "。", "？", "！")):
+                events.append(Boundary(self.stream, "sentence"))
+            self._span_start_s = self._seconds(self.window.start + turn.cut)
+        return events
+
+    def _commit(self, stream: Stream, text: str, cut: int) -> Commit:
+        spaced = language(stream.language).spaced and stream in self._said
+        self._said.add(stream)
+        end_s = self._seconds(self.window.start + cut)
+        start_s = max(self._span_start_s, self._seconds(self.window.start))
+        return Commit(stream, f" {text}" if spaced else text, (min(start_s, end_s), end_s))
+
+    def _seconds(self, embeddings: int) -> float:
+        samples = min(embeddings * self.window.stride, self.audio.heard)
+        return round(samples / SAMPLE_RATE, 3)
+
+    def _used(self, translation: str) -> list[Hit]:
+        """Of the terms that were told, those whose target stands in a translation."""
+        return [hit for hit in self._told if stands_in(hit.entry.target, translation, self.pair[1])]
+
+    def _shown(self, hit: Hit) -> dict[str, Any]:
+        """A term for a note; times are those of the window in which it was heard."""
+        data = {"source": hit.entry.source, "target": hit.entry.target}
+        if not hit.end:
+            return data
+        rate = self._owner.frame_samples / SAMPLE_RATE
+        times = {"start_s": round(hit.start * rate, 2), "end_s": round(hit.end * rate, 2)}
+        return {**data, "score": round(hit.score, 3), **times}
+
+
+def stands_in(term: str, text: str, code: str) -> bool:
+    """Whether a term is in a text, in any case; as whole words where words have spaces."""
+    if not language(code).spaced:
+        return term.casefold() in text.casefold()
+    return re.search(rf"(?<!\w){re.escape(term.casefold())}(?!\w)", text.casefold()) is not None
+
+
+def _changed(entry: Entry, old: Glossary, new: Glossary) -> bool:
+    return old.get(entry.source) != new.get(entry.source)

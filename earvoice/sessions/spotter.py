@@ -1,0 +1,98 @@
+"""Terms heard in a stream: every window is looked at once, as soon as it is complete.
+
+    frames    |----|----|----|----|----|----|          hops
+    windows   |-------------------|                    scored when the 4th hop is there
+                   |-------------------|               ... the 5th
+    hits           [Krzysztof 0.93]  in the turn that hears these frames
+
+State: the last `window_frames` frames, and hits no older than the agent's window. CLASI retrieves
+anew for the whole audio of every round (2407.21646, 2.1); here a round only collects what its
+windows gave, so that the cost per second of audio is constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from earvoice.agent.glossary import Entry
+from earvoice.models.retriever import Retriever
+from earvoice.sessions.term_index import TermView
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A term that is probably in the window that ends before frame `end`."""
+
+    entry: Entry
+    score: float
+    start: int
+    end: int
+
+
+class TermSpotter:
+    """One stream's listening for terms. least: probability from which on a term is a hit."""
+
+    def __init__(self, retriever: Retriever, view: TermView, least: float) -> None:
+        self._retriever, self.view, self._least = retriever, view, least
+        self._tail: Tensor | None = None
+        self._new = 0
+        self._heard = 0
+        self.hits: list[Hit] = []
+
+    def continue_from(self, other: TermSpotter) -> None:
+        """Goes on where another stood: the same stream, another glossary."""
+        self._tail, self._new, self._heard = other._tail, other._new, other._heard
+        self.hits = list(other.hits)
+
+    def push(self, frames: Tensor) -> None:
+        """Takes new encoder frames [T, E] and scores each window that they complete."""
+        config = self._retriever.config
+        while len(frames):
+            count = min(len(frames), config.hop_frames - self._new)
+            piece, frames = frames[:count], frames[count:]
+            self._tail = piece if self._tail is None else torch.cat([self._tail, piece])
+            self._tail = self._tail[-config.window_frames :]
+            self._new += count
+            self._heard += count
+            if self._new == config.hop_frames:
+                self._new = 0
+                self._score(self._tail)
+
+    def _score(self, window: Tensor) -> None:
+        """The window that ends now: nearest terms of its new spans, then their scores."""
+        if not len(self.view):
+            return
+        retriever, config = self._retriever, self._retriever.config
+        queries = retriever.spans(window[None], config.hop_frames)[0]
+        if not len(queries):
+            return
+        entries, spelt = self.view.nearest(queries, config.candidates)
+        if not entries:
+            return
+        states, real = retriever.keys(spelt)
+        scores = retriever.score(window[None], states, real)[0].sigmoid().tolist()
+        start = self._heard - len(window)
+        self.hits += [
+            Hit(entry, score, start, self._heard)
+            for entry, score in zip(entries, scores, strict=True)
+            if score >= self._least
+        ]
+
+    def best(self, first: int, most: int) -> list[Hit]:
+        """The best hit of each term whose window ends after frame `first`; forgets older ones."""
+        self.hits = [hit for hit in self.hits if hit.end > first]
+        best: dict[str, Hit] = {}
+        for hit in self.hits:
+            if hit.score > best.get(hit.entry.key, _NONE).score:
+                best[hit.entry.key] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.score, hit.entry.key))[:most]
+
+    def forget(self, keys: frozenset[str]) -> None:
+        """Drops hits of terms that are no longer in the glossary."""
+        self.hits = [hit for hit in self.hits if hit.entry.key not in keys]
+
+
+_NONE = Hit(Entry("-"), -1.0, 0, 0)

@@ -1,0 +1,167 @@
+"""A glossary as the retriever sees it: letters and vectors of every term, and a search in them.
+
+    base    all terms of a file: computed once, shared by every session that has the glossary
+    extra   terms added while a session runs: computed when they come
+    hidden  terms removed or replaced: left out of what the base finds
+
+Vectors lie in faiss where it is installed (the extra `retrieval`) and there are many; else a plain
+matrix product finds the same.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earvoice.agent.glossary import Entry, Glossary
+from earvoice.models.retriever import Retriever
+
+FAISS_FROM = 5000
+"""Vectors from which on faiss is asked; below, one product is as quick."""
+_BATCH = 512
+
+Vectors = NDArray[np.float32]
+
+
+class VectorIndex(Protocol):
+    """Unit vectors, searched by inner product."""
+
+    def nearest(self, queries: Vectors, most: int) -> list[int]:
+        """Rows that are near any of the queries [Q, V], the nearest first, each once."""
+        ...
+
+
+class PlainIndex:
+    """All products, in numpy."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+
+    def nearest(self, queries: Vectors, most: int) -> list[int]:
+        """See `VectorIndex`."""
+        scores = (self._vectors @ queries.T).max(axis=1)
+        most = min(most, len(scores))
+        rows = np.argpartition(-scores, most - 1)[:most]
+        found: list[int] = rows[np.argsort(-scores[rows], kind="stable")].tolist()
+        return found
+
+
+class FaissIndex:
+    """Cells of near vectors, of which a search looks into the nearest few.
+
+    Learnt from the vectors themselves, with a fixed seed.
+    """
+
+    def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 32) -> None:
+        import faiss
+
+        cells = cells or max(1, int(2 * len(vectors) ** 0.5))
+        self._quantiser = faiss.IndexFlatIP(vectors.shape[1])
+        index: Any = faiss.IndexIVFFlat(
+            self._quantiser, vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
+        )
+        index.cp.seed, index.cp.niter = 1, 8
+        index.cp.min_points_per_centroid = 1
+        index.train(vectors)
+        index.add(vectors)
+        index.nprobe = min(probe, cells)
+        self._index = index
+
+    def nearest(self, queries: Vectors, most: int) -> list[int]:
+        """See `VectorIndex`; may find fewer."""
+        scores, rows = self._index.search(queries, most)
+        best: dict[int, float] = {}
+        for row, score in zip(rows.ravel().tolist(), scores.ravel().tolist(), strict=True):
+            if row >= 0 and score > best.get(row, -2.0):
+                best[row] = score
+        return sorted(best, key=lambda row: (-best[row], row))[:most]
+
+
+def index_of(vectors: Vectors) -> VectorIndex:
+    """The index for so many vectors."""
+    if len(vectors) >= FAISS_FROM and importlib.util.find_spec("faiss") is not None:
+        return FaissIndex(vectors)
+    return PlainIndex(vectors)
+
+
+class TermStore:
+    """Terms of a glossary with their letters and vectors. Immutable."""
+
+    def __init__(self, retriever: Retriever, entries: Iterable[Entry]) -> None:
+        self.entries = tuple(entries)
+        self.spelt = retriever.spell([entry.source for entry in self.entries]).short()
+        vectors = [np.zeros((0, retriever.config.vector), dtype=np.float32)]
+        # Alike lengths together, so that short terms are not padded to the longest.
+        order = torch.argsort((self.spelt >= 0).sum(1), stable=True)
+        with torch.inference_mode():
+            for part in order.split(_BATCH):
+                spelt = trimmed(self.spelt[part].long())
+                vectors.append(retriever.key_vectors(*retriever.keys(spelt)).numpy())
+        back = np.empty(len(order), dtype=np.int64)
+        back[order.numpy()] = np.arange(len(order))
+        self.index = index_of(np.ascontiguousarray(np.concatenate(vectors)[back]))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+class TermView:
+    """What one session searches: a shared base, its own additions, and what is hidden of the base.
+
+    pair: languages; entries for other pairs are hidden.
+    """
+
+    def __init__(self, retriever: Retriever, base: TermStore, pair: tuple[str, str]) -> None:
+        self._retriever, self.base, self.pair = retriever, base, pair
+        self._extra = TermStore(retriever, ())
+        self._hidden: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.base) + len(self._extra)
+
+    def follow(self, glossary: Glossary) -> None:
+        """Takes the edits of a glossary whose base is this view's."""
+        if set(self._extra.entries) != set(glossary.added.values()):
+            self._extra = TermStore(self._retriever, glossary.added.values())
+        self._hidden = glossary.removed
+
+    def nearest(self, queries: Tensor, most: int) -> tuple[list[Entry], Tensor]:
+        """At most about `most` terms near any of the queries, and their letters [K, C].
+
+        Where there are no more terms than that, all of them. queries [S, vector].
+        """
+        found: list[tuple[Entry, Tensor]] = []
+        for store, hidden in ((self.base, self._hidden), (self._extra, frozenset[str]())):
+            if not len(store):
+                continue
+            rows = self._rows(store, queries, most)
+            pairs = ((store.entries[row], store.spelt[row]) for row in rows)
+            found += [
+                (entry, spelt)
+                for entry, spelt in pairs
+                if entry.key not in hidden and entry.serves(*self.pair)
+            ]
+        entries = [entry for entry, _ in found]
+        width = max((len(spelt) for _, spelt in found), default=1)
+        letters = torch.full((len(found), width), -1, dtype=torch.long)
+        for row, (_, spelt) in zip(letters, found, strict=True):
+            row[: len(spelt)] = spelt
+        return entries, trimmed(letters)
+
+    def _rows(self, store: TermStore, queries: Tensor, most: int) -> Sequence[int]:
+        """Rows of a store, each once, the nearest first."""
+        if len(store) <= most:
+            return range(len(store))
+        return store.index.nearest(np.ascontiguousarray(queries.numpy()), most)
+
+
+def trimmed(spelt: Tensor) -> Tensor:
+    """Without the columns that no term reaches. [K, C] -> [K, C']."""
+    width = int((spelt >= 0).sum(1).max()) if len(spelt) else 1
+    return spelt[:, :width]

@@ -1,0 +1,60 @@
+"""What a stage of an agent learns from: shares of tasks and variants, as data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from earvoice.config import Config, Count, Share
+from earvoice.data.chunks import ChunkRule
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class AgentMixture(Config):
+    """Turns of talks cut off anywhere (`earvoice.train.agent_turns`).
+
+    asr, mt, st: weights of the tasks. whole: share of turns that translate all there is; the
+    others are live. cot: share that writes the words first. memory, knowledge: shares with turns
+    before and with terms in the prompt. skew: share of live turns in which a chunk was finished at
+    most a step ago, which is what a live session most often has to decide.
+    """
+
+    source: Literal["audio", "text"] = "audio"
+    """text: sentences of the grammar, without sound; each word stands where it would be heard."""
+    batch: Count = 12
+    rule: ChunkRule = ChunkRule()
+    asr: Share = 0.15
+    mt: Share = 0.15
+    st: Share = 0.7
+    whole: Probability = 0.2
+    cot: Probability = 0.7
+    memory: Probability = 0.6
+    knowledge: Probability = 0.5
+    skew: Probability = 0.3
+    lead_s: Share = 2.0
+    """Sound before the window that the encoder hears too, at most."""
+    glossaries: tuple[str, ...] = ()
+    """Files of terms: those in a turn are told, and others as distractors."""
+    clean: bool = False
+    """Only talks without noise and room."""
+
+    @model_validator(mode="after")
+    def _some_task(self) -> AgentMixture:
+        if not self.asr + self.mt + self.st:
+            raise ValueError("asr, mt and st may not all be 0")
+        return self
+
+
+class RetrieveMixture(Config):
+    """Windows of talks and terms that are, or are not, in them (`earvoice.train.retrieval`)."""
+
+    batch: Count = 16
+    positives: Count = 4
+    """Terms drawn from each window; those of the other windows are its negatives."""
+    near: Share = 1.0
+    """Near misses for each positive."""
+    most_words: Count = 3
+    lead_s: Share = 2.0
+    clean: bool = False

@@ -1,0 +1,325 @@
+"""Batches of an agent's turns: a talk, cut off anywhere, as a live round would meet it.
+
+    chunks     |  1  |   2   |  3  |    4    |       i = 1: in the memory
+    window           |-----------------|             from chunk i's end to a time t
+    target            2, 3 and the cut-off after 3   eq. 2 of CLASI (2407.21646), from a random i
+
+A batch is a pure function of (seed, stage, step), so a resumed run sees the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earvoice.agent.codec import AgentCodec, Ask, Known, Task
+from earvoice.agent.glossary_files import read_glossary
+from earvoice.agent.memory import Memory, Remembered
+from earvoice.data.augment import Augment
+from earvoice.data.chunks import Chunk, chunks_of
+from earvoice.data.manifest import Talk
+from earvoice.data.near import near_miss
+from earvoice.data.synth.silent import silent_talk
+from earvoice.errors import ConfigError
+from earvoice.models.splice import Answer
+from earvoice.text.prompt import Prompt
+from earvoice.train.agent_mixture import AgentMixture
+from earvoice.units import SAMPLE_RATE, Samples
+
+_MOST_DISTRACTORS = 9
+_SILENT_SENTENCES = 8
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class AgentBatch:
+    """What `agent_turn` gets.
+
+    samples [B, W] at 16 kHz, W 0 for text; leads, counts: per item, embeddings before the window
+    and in it; words, slots: text in place of speech, None for an item with sound (see
+    `Clasi._written`); prompts and answers in token ids.
+    """
+
+    samples: Tensor
+    leads: tuple[int, ...]
+    counts: tuple[int, ...]
+    words: tuple[tuple[tuple[int, ...], ...] | None, ...]
+    slots: tuple[tuple[int, ...], ...]
+    prompts: tuple[Prompt, ...]
+    answers: tuple[Answer, ...]
+    audio_s: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One example before encoding. start, lead, count: in embeddings; start from the talk's."""
+
+    talk: Talk
+    ask: Ask
+    start: int
+    lead: int
+    count: int
+    known: Known
+    cut: int
+    said: tuple[Chunk, ...]
+    tail: str
+    written: bool
+
+
+@dataclass(frozen=True)
+class AgentGrid:
+    """Sizes of the system: samples of an embedding, embeddings of a step and of a window."""
+
+    embedding: Samples
+    step: int
+    most: int
+    memory_tokens: int
+    terms: int
+    terms_tokens: int
+    pairs: tuple[Pair, ...]
+
+
+class AgentExamples:
+    """The batches of a stage."""
+
+    def __init__(
+        self,
+        mixture: AgentMixture,
+        grid: AgentGrid,
+        codec: AgentCodec,
+        talks: Sequence[Talk],
+        augment: Augment | None,
+        *,
+        seed: int,
+        stage: str,
+    ) -> None:
+        if mixture.clean:
+            talks = [talk for talk in talks if not talk.condition]
+        if mixture.source == "audio" and not talks:
+            raise ConfigError(
+                f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"
+            )
+        self.mixture, self.grid, self.codec, self.talks = mixture, grid, codec, talks
+        self.augment, self.seed, self.stage = augment, seed, stage
+        self._terms = {pair: _terms(mixture.glossaries, pair) for pair in grid.pairs}
+        self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
+
+    @property
+    def collator(self) -> AgentExamples:
+        """What has the augmentation, whose strength the loop ramps."""
+        return self
+
+    def batch(self, step: int) -> AgentBatch:
+        """The batch of a step (accumulation counts as further steps)."""
+        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
+        rng = random.Random(digest)
+        turns = [self._turn(rng) for _ in range(self.mixture.batch)]
+        sounds = [self._samples(turn, rng) for turn in turns]
+        samples = np.zeros((len(turns), max(map(len, sounds))), dtype=np.float32)
+        for row, sound in zip(samples, sounds, strict=True):
+            row[: len(sound)] = sound
+        answers = [self._answer(turn) for turn in turns]
+        texts = [self._text(turn) if turn.written else (None, ()) for turn in turns]
+        return AgentBatch(
+            samples=torch.from_numpy(samples),
+            leads=tuple(turn.lead for turn in turns),
+            counts=tuple(turn.count for turn in turns),
+            words=tuple(words for words, _ in texts),
+            slots=tuple(slots for _, slots in texts),
+            prompts=tuple(self.codec.prompt(turn.known, turn.ask) for turn in turns),
+            answers=tuple(Answer(ids, len(ids)) for ids in answers),
+            audio_s=sum(map(len, sounds)) / SAMPLE_RATE,
+            tokens=sum(map(len, answers)),
+        )
+
+    # ---------------------------------------------------------------- choosing
+
+    def _turn(self, rng: random.Random) -> _Turn:
+        """One example, from a random boundary of a random talk."""
+        mixture, grid = self.mixture, self.grid
+        pair = rng.choice(grid.pairs)
+        task: Task = rng.choices(("asr", "mt", "st"), (mixture.asr, mixture.mt, mixture.st))[0]
+        talk, chunks = self._talk(rng, pair)
+        whole = task == "mt" or rng.random() < mixture.whole
+        ask = Ask(*pair, task=task, whole=whole, cot=task == "st" and rng.random() < mixture.cot)
+        first = rng.randrange(len(chunks))
+        start = self._slot(chunks[first - 1].end_s) if first else 0
+        count = self._count(rng, chunks, first, start, whole=whole)
+        end_s = (start + count) * grid.embedding / SAMPLE_RATE
+        said = [chunk for chunk in chunks[first:] if chunk.end_s <= end_s + 1e-6]
+        if said and whole:
+            end_s = said[-1].end_s
+        cut = min(self._slot(said[-1].end_s) - start, count) if said else 0
+        if cut < 1:
+            said = []
+        following = chunks[first + len(said) :]
+        words = itertools.chain(*(chunk.words for chunk in following))
+        tail = " ".join(word.text for word in words if word.end_s <= end_s)
+        lead = min(start, rng.randint(0, int(mixture.lead_s * SAMPLE_RATE / grid.embedding)))
+        known = self._known(rng, pair, chunks[:first], said, chunks)
+        written = task == "mt" or mixture.source == "text"
+        return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written)
+
+    def _count(
+        self, rng: random.Random, chunks: Sequence[Chunk], first: int, start: int, *, whole: bool
+    ) -> int:
+        """How much is heard: up to a chunk's end, or to any time a live session might ask."""
+        grid = self.grid
+        ends = [self._slot(chunk.end_s) - start for chunk in chunks[first:]]
+        fitting = [end for end in ends if 0 < end <= grid.most]
+        if whole and fitting:
+            return rng.choice(fitting[:3])
+        if fitting and rng.random() < self.mixture.skew:
+            return min(grid.most, rng.choice(fitting[:2]) + rng.randint(0, grid.step))
+        near = max(2 * grid.step, min(grid.most, (fitting[0] if fitting else grid.most) * 2))
+        return rng.randint(min(grid.step, near), near)
+
+    def _talk(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
+        source, target = pair
+        if self.mixture.source == "text":
+            talk = silent_talk(rng, _SILENT_SENTENCES, "train", source)
+            return talk, chunks_of(talk, source, target, self.mixture.rule)
+        number = rng.randrange(len(self.talks))
+        talk = self.talks[number]
+        if (number, pair) not in self._chunks:
+            if any(target not in sentence.targets for sentence in talk.sentences):
+                raise ConfigError(f"corpus: talk {talk.id!r} has no {target!r} side")
+            self._chunks[number, pair] = chunks_of(talk, source, target, self.mixture.rule)
+        return talk, self._chunks[number, pair]
+
+    def _known(
+        self,
+        rng: random.Random,
+        pair: Pair,
+        before: Sequence[Chunk],
+        said: Sequence[Chunk],
+        chunks: Sequence[Chunk],
+    ) -> Known:
+        """Memory of the chunks before, terms in what is said, and others that are not."""
+        memory = Memory(self.grid.memory_tokens, self.codec.count)
+        if rng.random() < self.mixture.memory:
+            for chunk in before[-rng.randint(1, 30) :]:
+                memory.add(Remembered(chunk.transcript, chunk.translation))
+        terms: list[Pair] = []
+        if rng.random() < self.mixture.knowledge:
+            terms = self._told(rng, pair, said, chunks)
+        return Known("", memory.transcript, memory.translation, tuple(terms))
+
+    def _told(
+        self, rng: random.Random, pair: Pair, said: Sequence[Chunk], chunks: Sequence[Chunk]
+    ) -> list[Pair]:
+        """Terms for the prompt, within its room: those in the turn, near misses, strangers."""
+        words = " ".join(chunk.transcript for chunk in said).casefold()
+        text = " ".join(chunk.translation for chunk in said).casefold()
+        names = _names(said)
+        true = [(s, t) for s, t in self._terms[pair] if s.casefold() in words]
+        true = names + [(s, t) for s, t in true if t.casefold() in text]
+        others = [term for term in self._terms[pair] if term[0].casefold() not in words]
+        others += [term for term in _names(chunks) if term not in names]
+        found = list(dict.fromkeys(true))
+        sources = [source for source, _ in others]
+        for _ in range(rng.randint(0, _MOST_DISTRACTORS)):
+            if true and rng.random() < 0.5:
+                miss = near_miss(rng.choice(true)[0], sources, rng)
+                found.append((miss, dict(others).get(miss, miss)))
+            elif others:
+                found.append(rng.choice(others))
+        found = list(dict.fromkeys(found))[: self.grid.terms]
+        rng.shuffle(found)
+        return self._fitting(found)
+
+    def _fitting(self, terms: Sequence[Pair]) -> list[Pair]:
+        kept, room = [], self.grid.terms_tokens
+        for term in terms:
+            cost = sum(map(self.codec.count, term))
+            if cost <= room:
+                kept.append(term)
+                room -= cost
+        return kept
+
+    # ---------------------------------------------------------------- encoding
+
+    def _slot(self, time_s: float) -> int:
+        return round(time_s * SAMPLE_RATE / self.grid.embedding)
+
+    def _samples(self, turn: _Turn, rng: random.Random) -> np.ndarray:
+        """Lead and window, to the end of the last step."""
+        if turn.written:
+            return np.zeros(0, dtype=np.float32)
+        grid = self.grid
+        steps = -(-(turn.lead + turn.count) // grid.step)
+        size = steps * grid.step * grid.embedding
+        samples = np.zeros(size, dtype=np.float32)
+        heard = turn.talk.read_samples((turn.start - turn.lead) * grid.embedding, size)
+        samples[: len(heard)] = heard
+        return samples if self.augment is None else self.augment(samples, len(heard), rng)
+
+    def _text(self, turn: _Turn) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        """Words in token ids, and the word of each slot: in their time, or one after the other."""
+        grid, encode = self.grid, self.codec.tokenizer.encode
+        spoken = list(itertools.chain(*(chunk.words for chunk in turn.said)))
+        if turn.ask.task == "mt":
+            row = [(token,) for word in spoken for token in encode(word.text)]
+            return tuple(row), tuple(range(1, len(row) + 1)) or (0,)
+        start_s = turn.start * grid.embedding / SAMPLE_RATE
+        all_words = [word for one in turn.talk.sentences for word in one.words]
+        slots = [0] * turn.count
+        ids: list[tuple[int, ...]] = []
+        for word in all_words:
+            first = int((word.start_s - start_s) * SAMPLE_RATE / grid.embedding)
+            last = int((word.end_s - start_s) * SAMPLE_RATE / grid.embedding)
+            if last < 0 or first >= turn.count or word.start_s < start_s - 0.04:
+                continue
+            ids.append(tuple(encode(word.text)))
+            for slot in range(max(0, first), min(turn.count, last + 1)):
+                slots[slot] = len(ids)
+        return tuple(ids), tuple(slots)
+
+    def _answer(self, turn: _Turn) -> tuple[int, ...]:
+        words = " ".join(chunk.transcript for chunk in turn.said)
+        text = " ".join(chunk.translation for chunk in turn.said)
+        return self.codec.answer(turn.ask, turn.cut, words, turn.tail, text)
+
+
+def _names(chunks: Sequence[Chunk]) -> list[Pair]:
+    """Words with a capital that stand unchanged in the translation, not at a chunk's start."""
+    found = []
+    for chunk in chunks:
+        theirs = {word.strip(",.;:!?") for word in chunk.translation.split()}
+        for word in chunk.words[1:]:
+            name = word.text.strip(",.;:!?")
+            if name[:1].isupper() and len(name) > 1 and name in theirs:
+                found.append((name, name))
+    return list(dict.fromkeys(found))
+
+
+def _terms(files: Sequence[str], pair: Pair) -> list[Pair]:
+    return [
+        (entry.source, entry.target)
+        for file in files
+        for entry in read_glossary(Path(file), *pair).glossary
+    ]
+
+
+def grid_of(system: Any) -> AgentGrid:
+    """The grid of a system with an agent's configuration."""
+    config = system.config
+    return AgentGrid(
+        embedding=system.embedding_samples,
+        step=system.step_samples // system.embedding_samples,
+        most=config.most_embeddings,
+        memory_tokens=config.memory_tokens,
+        terms=config.terms,
+        terms_tokens=config.terms_tokens,
+        pairs=config.pairs,
+    )

@@ -1,0 +1,144 @@
+"""Batches for the retriever: windows of talks, terms that are in them, terms that are not.
+
+Positives are words and short phrases drawn from what is said in a window (CLASI, 2407.21646, 3.4);
+negatives are the other windows' and near misses, unless they are said in the window too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earvoice.agent.glossary import MAX_TERM_CHARS
+from earvoice.data.augment import Augment
+from earvoice.data.manifest import Talk, TimedWord
+from earvoice.data.near import near_miss
+from earvoice.errors import ConfigError
+from earvoice.train.agent_mixture import RetrieveMixture
+from earvoice.units import SAMPLE_RATE, Samples
+
+_LEAST_LETTERS = 3
+_TRIES = 50
+_MARKS = ",.;:!?\"'“”‘’«»()，。；：！？"
+
+
+@dataclass(frozen=True)
+class RetrieveBatch:
+    """What `retrieve` gets.
+
+    samples [B, W]: lead and window; lead_frames: encoder frames before the window; terms: K of
+    them; present [B, K]: which are said in which window, from beginning to end.
+    """
+
+    samples: Tensor
+    lead_frames: int
+    terms: tuple[str, ...]
+    present: Tensor
+    audio_s: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    talk: Talk
+    start: Samples
+    words: tuple[TimedWord, ...]
+
+
+class RetrieveExamples:
+    """The batches of a stage: a pure function of (seed, stage, step)."""
+
+    def __init__(
+        self,
+        mixture: RetrieveMixture,
+        frame: Samples,
+        window: Samples,
+        talks: Sequence[Talk],
+        augment: Augment | None,
+        *,
+        seed: int,
+        stage: str,
+    ) -> None:
+        talks = [talk for talk in talks if not (mixture.clean and talk.condition)]
+        spoken = [t for t in talks if any(one.words for one in t.sentences)]
+        self.talks = [talk for talk in spoken if talk.duration_s * SAMPLE_RATE > window]
+        if not self.talks:
+            raise ConfigError(f"stage {stage!r} needs a corpus with word times: corpus=[DIR]")
+        self.mixture, self.frame, self.window = mixture, frame, window
+        self.augment, self.seed, self.stage = augment, seed, stage
+
+    @property
+    def collator(self) -> RetrieveExamples:
+        """What has the augmentation, whose strength the loop ramps."""
+        return self
+
+    def batch(self, step: int) -> RetrieveBatch:
+        """The batch of a step (accumulation counts as further steps)."""
+        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
+        rng = random.Random(digest)
+        lead = int(rng.random() * self.mixture.lead_s * SAMPLE_RATE) // self.frame * self.frame
+        windows = [self._window(rng, lead) for _ in range(self.mixture.batch)]
+        drawn = [self._terms(window, rng) for window in windows]
+        terms = [term for own in drawn for term in own]
+        near = [
+            near_miss(term, terms, rng)
+            for term in terms
+            for _ in range(int(self.mixture.near + rng.random()))
+        ]
+        terms = list(dict.fromkeys([*terms, *near]))
+        said = [f" {_plain(window.words)} " for window in windows]
+        present = [[f" {term} " in text for term in terms] for text in said]
+        samples = np.stack([self._samples(window, lead, rng) for window in windows])
+        return RetrieveBatch(
+            samples=torch.from_numpy(samples),
+            lead_frames=lead // self.frame,
+            terms=tuple(terms),
+            present=torch.tensor(present),
+            audio_s=samples.size / SAMPLE_RATE,
+            tokens=len(terms),
+        )
+
+    def _window(self, rng: random.Random, lead: Samples) -> _Window:
+        """A stretch of a talk in which something is said."""
+        for _ in range(_TRIES):
+            talk = rng.choice(self.talks)
+            last = round(talk.duration_s * SAMPLE_RATE) - self.window
+            start = max(lead, rng.randint(0, last))
+            first_s, end_s = start / SAMPLE_RATE, (start + self.window) / SAMPLE_RATE
+            words = tuple(
+                word
+                for one in talk.sentences
+                for word in one.words
+                if word.start_s >= first_s and word.end_s <= end_s
+            )
+            if any(len(_plain([word])) >= _LEAST_LETTERS for word in words):
+                return _Window(talk, start, words)
+        raise ConfigError(f"stage {self.stage!r}: no words in {_TRIES} windows of the corpus")
+
+    def _terms(self, window: _Window, rng: random.Random) -> list[str]:
+        found = []
+        for _ in range(self.mixture.positives):
+            count = rng.randint(1, self.mixture.most_words)
+            first = rng.randrange(len(window.words))
+            term = _plain(window.words[first : first + count])
+            if _LEAST_LETTERS <= len(term) <= MAX_TERM_CHARS:
+                found.append(term)
+        return found
+
+    def _samples(self, window: _Window, lead: Samples, rng: random.Random) -> np.ndarray:
+        size = lead + self.window
+        samples = np.zeros(size, dtype=np.float32)
+        heard = window.talk.read_samples(window.start - lead, size)
+        samples[: len(heard)] = heard
+        return samples if self.augment is None else self.augment(samples, len(heard), rng)
+
+
+def _plain(words: Sequence[TimedWord]) -> str:
+    """Words in one case, without marks."""
+    return " ".join(word.text.strip(_MARKS).casefold() for word in words)
