@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from earvoice.events import Commit, Stamped, Stream
 from earvoice.units import Seconds
@@ -67,12 +67,37 @@ def words_of(stamped_events: Iterable[Stamped], stream: Stream | None = None) ->
     return words
 
 
-def captions_of(words: Iterable[Word]) -> list[Caption]:
-    """Pack words into captions with legal times."""
+def captions_of_all(stamped_events: Sequence[Stamped]) -> list[Caption]:
+    """The captions of a session's translation; of several speakers, each named in its captions.
+
+    Where people talk at once, their captions share the time.
+    """
+    events = [stamped.event for stamped in stamped_events]
+    streams = dict.fromkeys(
+        event.stream
+        for event in events
+        if isinstance(event, Commit) and event.stream.role == "translation"
+    )
+    if not any(stream.speaker for stream in streams):
+        return captions_of(words_of(stamped_events))
+    found = [
+        caption
+        for stream in streams
+        for caption in captions_of(words_of(stamped_events, stream), stream.speaker or "")
+    ]
+    return sorted(found, key=lambda caption: caption.start_ms)
+
+
+def captions_of(words: Iterable[Word], speaker: str = "") -> list[Caption]:
+    """Pack words into captions with legal times; each begins with the speaker, if one is named."""
     groups: list[list[Word]] = []
-    for word in words:
+    for next_word in words:
+        word = next_word
         if not groups or _ends(groups[-1], word):
             groups.append([])
+            if speaker:
+                groups[-1].append(Word(f"{speaker}:", word.start_s, word.start_s))
+                word = replace(word, spaced=True)
         groups[-1].append(word)
     return list(_timed(groups))
 

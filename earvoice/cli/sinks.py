@@ -6,6 +6,7 @@ from typing import Protocol, TextIO
 
 from earvoice import captions
 from earvoice.cli.terminal import printable
+from earvoice.cli.turns import TurnLines
 from earvoice.errors import UsageError
 from earvoice.events import Commit, Stamped, dumps
 
@@ -37,24 +38,36 @@ def make_sink(form: str, file: TextIO) -> Sink:
 
 
 class TextSink:
-    """Committed translation as it comes: exactly the joined commits and a final newline."""
+    """Committed translation as it comes: exactly the joined commits and a final newline.
+
+    Of streams with a speaker, transcripts too, whole lines with their labels (`cli/turns.py`).
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._any = False
+        self._turns = TurnLines()
 
     def take(self, stamped: Stamped) -> None:
         """Write the text of a commit."""
         event = stamped.event
-        if isinstance(event, Commit) and event.stream.role == "translation":
+        if self._turns.takes(event):
+            self._write(self._turns.take(event))
+        elif isinstance(event, Commit) and event.stream.role == "translation":
             self._file.write(printable(event.text))
             self._file.flush()
             self._any = True
 
     def close(self) -> None:
         """End the line."""
+        self._write(self._turns.rest())
         if self._any:
             self._file.write("\n")
+        self._file.flush()
+
+    def _write(self, lines: list[str]) -> None:
+        for line in lines:
+            self._file.write(printable(line) + "\n")
         self._file.flush()
 
 
@@ -89,7 +102,7 @@ class CaptionSink:
 
     def close(self) -> None:
         """Write the subtitles of everything that was committed."""
-        cues = captions.captions_of(captions.words_of(self._commits))
+        cues = captions.captions_of_all(self._commits)
         write = captions.format_srt if self._form == "srt" else captions.format_vtt
         self._file.write(write(cues))
         self._file.flush()

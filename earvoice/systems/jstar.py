@@ -93,6 +93,8 @@ class JstarConfig(Config):
     search_st: SearchConfig = SearchConfig()
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
+    text_source: bool = True
+    """Embeddings of source tokens, for the objective `mt_transducer`."""
     phones: Annotated[int, Field(ge=0)] = 0
     """Phonemes and silence, for the objective `phones`; 0 without that head."""
 
@@ -102,6 +104,11 @@ class JstarConfig(Config):
         if repeats[0] > repeats[1]:
             raise ValueError("the least must not be more than the most")
         return repeats
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """What the vocabulary has besides text."""
+        return (SELF, OTHER)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -128,13 +135,14 @@ class Jstar(nn.Module):
         self.cascade = Cascade(config.frontend.features, config.fast, config.slow)
         self.asr = Transducer(config.fast.dim, config.vocab_size, config.asr)
         self.st = Transducer(config.slow.dim, config.vocab_size, config.st)
-        self.source = nn.Embedding(config.vocab_size, config.fast.dim)
+        self.source: nn.Embedding | None = None
+        if config.text_source:
+            self.source = nn.Embedding(config.vocab_size, config.fast.dim)
         self.phone_head = nn.Linear(config.fast.dim, config.phones) if config.phones else None
         self.tokenizer: Tokenizer | None = None
 
     def initialise(self) -> None:
-        """Random weights for training from scratch: at first nothing is written."""
-        nn.init.normal_(self.source.weight)
+        """Random weights for training from scratch: modules begin with their own."""
 
     def bind(self, tokenizer: Tokenizer) -> None:
         """Fixes the vocabulary."""
@@ -250,6 +258,8 @@ class Jstar(nn.Module):
 
     def mt_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Text alone: source tokens stand where fast frames would [s, J4]."""
+        if self.source is None:
+            raise RuntimeError("this configuration has no source tokens: set `text_source`")
         generator = torch.Generator().manual_seed(batch.seed)
         low, high = self.config.text_repeats
         rows = []
