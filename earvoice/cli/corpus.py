@@ -1,6 +1,7 @@
 """`earvoice corpus`: make a synthetic corpus, look at one, join, import and align others.
 
 - `earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train`
+- `earvoice corpus conversation --hours 2 --seed 1 --out corpora/talk`
 - `earvoice corpus info corpora/train`
 - `earvoice corpus long corpora/train --max-s 30 --out corpora/train-long`
 - `earvoice corpus import must-c MUSTC --tgt-lang de --form long --out tst`
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.corpus_align import add_align, run_align
+from earvoice.cli.corpus_conversation import add_conversation, run_conversation
 from earvoice.cli.corpus_import import add_import, run_import
 from earvoice.errors import UsageError
 
@@ -47,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
     long.add_argument("corpus", type=Path)
     long.add_argument("--max-s", type=float, default=30.0, help="every span is shorter than this")
     long.add_argument("--out", type=Path, required=True)
+    add_conversation(actions)
     add_import(actions)
     add_align(actions)
 
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the chosen action; returns the exit code."""
     actions = {
         "synth": _synth, "info": _info, "long": _long, "import": run_import, "align": run_align,
+        "conversation": run_conversation,
     }  # fmt: skip
     return actions[args.action](args)
 

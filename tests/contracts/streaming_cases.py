@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,9 @@ from earvoice.models.features import (
     WaveformFrontend,
     log_mel_frontend,
 )
+from earvoice.models.frontend import BeamConv, Beams, Frontend, FrontendConfig
 from earvoice.models.llm import LlamaConfig
+from earvoice.models.stack import Stack
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
 from earvoice.nn.chain import Chain
 from earvoice.nn.conv import CausalDepthwiseConv, StreamingConv1d
@@ -42,8 +45,9 @@ class Case:
     lacks, so that its outputs come that much later. faint: how many inputs at each edge of its
     window have no weight (a Hann window's end points are zero). exact: some output uses all of the
     declared window and look-ahead; otherwise strides and blocks never meet at their worst.
-    bounded: the window is short enough to be seen in a test. hour: inputs in an hour (less where
-    the parts are tested alone).
+    bounded: the window is short enough to be seen in a test. rounding: gradients below this share
+    of the largest count as none (an FFT spreads rounding over its block). hour: inputs in an hour
+    (less where the parts are tested alone).
     """
 
     name: str
@@ -56,6 +60,7 @@ class Case:
     faint: int = 0
     exact: bool = True
     bounded: bool = True
+    rounding: float = 0.0
 
     @cached_property
     def module(self) -> nn.Module:
@@ -140,6 +145,16 @@ def fasst(frontend: WaveformConfig | LogMelConfig, layers: int, **options) -> Fa
     return Fasst(FasstConfig(encoder=encoder_config, adapter=adapter, llm=llm))
 
 
+def beams() -> nn.Module:
+    generator = np.random.default_rng(0)
+    return Beams(generator.standard_normal((3, 2, 33)).astype(np.float32) / 8)
+
+
+def frontend(array: str = "glasses", **options) -> Callable[[], nn.Module]:
+    sizes = {"directions": 2, "taps": 65, "mels": 17, "stack": 3, **options}
+    return lambda: Frontend(FrontendConfig(array=array, **sizes))
+
+
 MEL20, MEL40 = LogMelConfig(mels=12, frame_ms=20), LogMelConfig(mels=12, frame_ms=40)
 HOUR_S = 3600
 AUDIO = 16000 * HOUR_S
@@ -191,6 +206,11 @@ CASES: list[Case] = [
     Case("emformer-no-left", emformer(4, 0, 3, kernel=6), 16, 50, 4, HOUR_S // 2),
     Case("emformer-no-convolution", emformer(4, 4, 1, kernel=1), 16, 50, 4, HOUR_S // 2),
     Case("cascade", cascade, 4, 80, 4, HOUR_S // 2, exact=False),
+    Case("beams", beams, 2, 3000, 1, MINUTES_2, rounding=1e-5),
+    Case("beam-conv", lambda: BeamConv(3, 9, 2), 27, 20, 1, 20 * HOUR_S),
+    Case("stack", lambda: Stack(6, 4), 4, 40, 6, 20 * HOUR_S),
+    Case("frontend", frontend(), 5, 3 * 480 + 7, 480, MINUTES_2, exact=False, rounding=1e-5),
+    Case("frontend-single", frontend("single", maps=3), 1, 3 * 480 + 7, 480, MINUTES_2, faint=1),
     Case(
         "wav2vec2-log-mel",
         lambda: Wav2Vec2(wav2vec2_config(MEL20, conv_kernel=3)),

@@ -93,7 +93,8 @@ def seen_by(case):
         last = range(max(0, outputs - 2 * BLOCK - 2), outputs)
         for j in sorted({0, outputs // 2, *last}):
             (grad,) = torch.autograd.grad(score[j], x, retain_graph=True)
-            touched = grad[0].abs().reshape(case.inputs, -1).sum(-1).nonzero()
+            size = grad[0].abs().reshape(case.inputs, -1).sum(-1)
+            touched = (size > case.rounding * size.max()).nonzero()
             yield j, int(touched.min()), int(touched.max())
 
 

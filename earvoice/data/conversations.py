@@ -1,0 +1,209 @@
+"""Conversations with word times: our records, and the `cuts.jsonl` they are stored in.
+
+The file is a lhotse manifest (one MultiCut a line), read and written with plain JSON.
+
+    <corpus>/cuts.jsonl                  one conversation per line
+    <corpus>/audio/<conversation>.wav    C channels, int16, 44-byte header: `read_samples` maps it
+
+A turn is one sentence of one person, with its translation into the other's language. What a
+bystander says is in the sound and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earvoice.data.manifest import MANIFEST_NAME, WAV_HEADER_BYTES, Target, TimedPhone, TimedWord
+from earvoice.errors import AudioError, DataError, UsageError
+from earvoice.units import Samples, Seconds
+
+Float32 = NDArray[np.float32]
+Speaker = Literal["self", "other"]
+SPEAKERS: tuple[Speaker, Speaker] = ("self", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One sentence: who says it in which language, when, and its translation into `into`."""
+
+    speaker: Speaker
+    language: str
+    start_s: Seconds
+    end_s: Seconds
+    words: tuple[TimedWord, ...]
+    into: str
+    target: Target
+    kind: str = ""
+    phones: tuple[TimedPhone, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words, joined."""
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A recording of two people. `turns` are in order of their start.
+
+    `path` is None for a conversation without audio (text training). `condition` says what the
+    room and the noise are; `voices` names the voice of each person.
+    """
+
+    id: str
+    path: Path | None
+    channels: int
+    sample_rate: int
+    samples: Samples
+    turns: tuple[Turn, ...]
+    voices: Mapping[str, str] = field(default_factory=dict)
+    condition: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> Seconds:
+        """How long it is."""
+        return self.samples / self.sample_rate
+
+    def read_samples(self, start: Samples = 0, count: Samples | None = None) -> Float32:
+        """Samples `start` .. `start + count` (fewer at the end): float32 [C, W], +-1.
+
+        Raises: AudioError when there is no audio or the file is shorter than the manifest says.
+        """
+        if self.path is None:
+            raise AudioError(f"the conversation {self.id} has no audio")
+        stop = self.samples if count is None else min(self.samples, start + count)
+        size = self.path.stat().st_size if self.path.is_file() else -1
+        need = WAV_HEADER_BYTES + 2 * self.channels * self.samples
+        if size < need:
+            raise AudioError(f"{self.path} has {size} bytes, the manifest needs {need}")
+        if stop <= start:
+            return np.zeros((self.channels, 0), dtype=np.float32)
+        mapped = np.memmap(
+            self.path,
+            dtype="<i2",
+            mode="r",
+            offset=WAV_HEADER_BYTES + 2 * self.channels * start,
+            shape=(stop - start, self.channels),
+        )
+        return np.ascontiguousarray(mapped.T, dtype=np.float32) / np.float32(32768.0)
+
+
+def load_conversations(path: Path | str) -> Iterator[Conversation]:
+    """The conversations of a corpus folder or of a `cuts.jsonl`, in file order.
+
+    Raises: UsageError where there is no manifest, DataError naming a line that is no conversation.
+    """
+    manifest = Path(path)
+    if manifest.is_dir():
+        manifest = manifest / MANIFEST_NAME
+    if not manifest.is_file():
+        raise UsageError(f"there is no corpus manifest at {manifest}")
+    with manifest.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield conversation_from_cut(json.loads(line), manifest.parent)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+                raise DataError(
+                    f"{manifest} line {number} is not a conversation: {error!r}"
+                ) from error
+
+
+def conversation_from_cut(cut: Mapping[str, Any], folder: Path) -> Conversation:
+    """The conversation that a MultiCut dictionary describes; paths start at `folder`."""
+    if cut["type"] != "MultiCut":
+        raise ValueError(f"type is {cut['type']!r}, it must be 'MultiCut'")
+    recording, custom = cut["recording"], cut.get("custom") or {}
+    turns = sorted((_turn_of(item) for item in cut["supervisions"]), key=lambda t: t.start_s)
+    return Conversation(
+        id=str(cut["id"]),
+        path=folder / recording["sources"][0]["source"],
+        channels=len(cut["channel"]),
+        sample_rate=int(recording["sampling_rate"]),
+        samples=int(recording["num_samples"]),
+        turns=tuple(turns),
+        voices=dict(custom.get("voices") or {}),
+        condition=dict(custom.get("condition") or {}),
+    )
+
+
+def _turn_of(segment: Mapping[str, Any]) -> Turn:
+    custom = segment["custom"]
+    ((into, target),) = custom["targets"].items()
+    if segment["speaker"] not in SPEAKERS:
+        raise ValueError(f"speaker is {segment['speaker']!r}, it must be 'self' or 'other'")
+    start_s = float(segment["start"])
+    return Turn(
+        speaker=cast(Speaker, segment["speaker"]),
+        language=str(segment["language"]),
+        start_s=start_s,
+        end_s=start_s + float(segment["duration"]),
+        words=tuple(
+            TimedWord(str(word[0]), float(word[1]), float(word[1]) + float(word[2]))
+            for word in segment["alignment"]["word"]
+        ),
+        into=str(into),
+        target=Target(str(target["text"]), tuple(int(n) for n in target.get("needs", ()))),
+        kind=str(custom.get("kind", "")),
+        phones=tuple(
+            TimedPhone(str(phone[0]), float(phone[1]), float(phone[1]) + float(phone[2]))
+            for phone in segment["alignment"].get("phone", ())
+        ),
+    )
+
+
+def cut_from_conversation(item: Conversation, source: str) -> dict[str, Any]:
+    """The MultiCut dictionary of a conversation whose audio is `source`. Times to 0.1 ms."""
+    channels = list(range(item.channels))
+    return {
+        "id": item.id,
+        "start": 0.0,
+        "duration": item.duration_s,
+        "channel": channels,
+        "supervisions": [_segment_of(turn, item, n) for n, turn in enumerate(item.turns)],
+        "recording": {
+            "id": item.id,
+            "sources": [{"type": "file", "channels": channels, "source": source}],
+            "sampling_rate": item.sample_rate,
+            "num_samples": item.samples,
+            "duration": item.duration_s,
+            "channel_ids": channels,
+        },
+        "custom": {"voices": dict(item.voices), "condition": dict(item.condition)},
+        "type": "MultiCut",
+    }
+
+
+def _segment_of(turn: Turn, item: Conversation, number: int) -> dict[str, Any]:
+    return {
+        "id": f"{item.id}-{number:04d}",
+        "recording_id": item.id,
+        "start": round(turn.start_s, 4),
+        "duration": round(turn.end_s - turn.start_s, 4),
+        "channel": list(range(item.channels)),
+        "text": turn.text,
+        "language": turn.language,
+        "speaker": turn.speaker,
+        "custom": {
+            "targets": {turn.into: {"text": turn.target.text, "needs": list(turn.target.needs)}},
+            "kind": turn.kind,
+        },
+        "alignment": {
+            "word": [_item(word.text, word.start_s, word.end_s) for word in turn.words],
+            "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in turn.phones],
+        },
+    }
+
+
+def _item(symbol: str, start_s: Seconds, end_s: Seconds) -> list[Any]:
+    """A lhotse AlignmentItem: symbol, start, duration, score."""
+    start = round(start_s, 4)
+    return [symbol, start, round(round(end_s, 4) - start, 4), None]
