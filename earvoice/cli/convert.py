@@ -1,4 +1,4 @@
-"""`earvoice convert llast CHECKPOINT --out DIR`: checkpoints of other projects as ours."""
+"""`earvoice convert KIND`: checkpoints of other projects as ours, and of trainings in one file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ Import a checkpoint of LLaST's published training code: a file, or the folder De
 Alone it gives the adaptation (LoRA and adapter) as safetensors. With the folders of the Whisper
 and the language model it was trained on, in transformers' layout, it is merged into them, and DIR
 is a model that `earvoice translate --model DIR` loads.
+"""
+_PRETRAINED = """\
+Put an encoder (Whisper, wav2vec 2.0) and a language model of the Llama family, both as folders of
+transformers' layout on disk, into one folder of our names, with the language model's vocabulary:
+what recipes call `pretrained`. Nothing is downloaded and nothing in them is run.
+
+  earvoice convert pretrained --encoder whisper-large-v2 --llm TinyLlama-1.1B-Chat-v1.0 \\
+      --out models/llast-2b-start
+  earvoice train recipes/llast/full-2b.yaml --reuse pretrained=models/llast-2b-start
 """
 _EPILOG = """\
 examples:
@@ -48,16 +57,60 @@ def add_parser(subparsers: Any) -> None:
         choices=("tinyllama", "llama2"),
         help="chat template (default: tinyllama for 22 layers, else llama2)",
     )
+    pretrained = kinds.add_parser(
+        "pretrained",
+        help="an encoder and a language model, for recipes to start from",
+        description=_PRETRAINED,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    pretrained.add_argument("--encoder", type=Path, required=True, metavar="DIR", help="its folder")
+    pretrained.add_argument("--llm", type=Path, required=True, metavar="DIR", help="its folder")
+    pretrained.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    pretrained.add_argument(
+        "--add-tokens",
+        default="",
+        metavar="NAMES",
+        help="control tokens to add, e.g. '<sp_patch>,<sp_start>,<sp_end>' for FASST and LST",
+    )
+    checkpoint = kinds.add_parser(
+        "checkpoint",
+        help="a checkpoint of a training, sharded or without its frozen weights, in one file",
+    )
+    checkpoint.add_argument("checkpoint", type=Path, help="OUT/STAGE/step-00001000")
+    checkpoint.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
 
 def run(args: argparse.Namespace) -> int:
     """Converts. Returns 0."""
+    if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
+        raise UsageError(f"--out is {args.out}, which is there already; name a new folder")
+    kinds = {"llast": _llast, "pretrained": _pretrained, "checkpoint": _checkpoint}
+    return kinds[args.kind](args)
+
+
+def _pretrained(args: argparse.Namespace) -> int:
+    from earvoice.models.convert.pretrained import pretrained_folder
+
+    added = [name for name in args.add_tokens.split(",") if name]
+    print(
+        f"{pretrained_folder(args.encoder, args.llm, args.out, added)}: use it as --reuse "
+        f"pretrained={args.out}"
+    )
+    return 0
+
+
+def _checkpoint(args: argparse.Namespace) -> int:
+    from earvoice.train.checkpoint import write_whole
+
+    print(write_whole(args.checkpoint, args.out))
+    return 0
+
+
+def _llast(args: argparse.Namespace) -> int:
     if (args.encoder is None) != (args.llm is None):
         raise UsageError("--encoder and --llm belong together: give both, or neither")
     if not args.checkpoint.exists():
         raise UsageError(f"there is no checkpoint {args.checkpoint}")
-    if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
-        raise UsageError(f"--out is {args.out}, which is there already; name a new folder")
     config, found = _read(args)
     if args.encoder is None:
         from earvoice.train.adaptation import write_adaptation

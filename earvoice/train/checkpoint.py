@@ -183,6 +183,20 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, problems
 
 
+def write_whole(path: Path, out: Path) -> Path:
+    """One checkpoint as one file, `OUT/model.safetensors`: all weights, whole, with a manifest.
+
+    Raises: CheckpointError when it is damaged.
+    """
+    found = Checkpoint(path, _verified(path))
+    if found.base is not None:
+        check_base(path.parent, found.base)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(found.weights(), out / TENSORS[0])
+    write_manifest(out)
+    return out
+
+
 def _verified(path: Path) -> dict[str, Any]:
     """The state of a checkpoint all of whose files are as they were written.
 

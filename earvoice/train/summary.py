@@ -15,6 +15,7 @@ LOG_NAME = "log.jsonl"
 PAUSE_S = 120.0
 """Records further apart than this are an interruption, not training."""
 
+_RATES = ("audio s/s", "tokens/s", "MFU", "GiB")
 _WINDOW_STEPS = 100
 _KEYS = {"phones": "loss", "waco": "retrieval"}
 """What is shown of an objective; of all others the loss of the target tokens, `nll`."""
@@ -24,7 +25,8 @@ _KEYS = {"phones": "loss", "waco": "retrieval"}
 class StageSummary:
     """A stage: minutes of training, and a figure over its first and its last hundred steps.
 
-    figure: what was averaged; NaN-free, None where the log has none.
+    figure: what was averaged; NaN-free, None where the log has none. audio_per_s, tokens_per_s and
+    mfu are means over the records, memory_gib is the most; None in logs of older versions.
     """
 
     stage: str
@@ -33,6 +35,10 @@ class StageSummary:
     figure: str
     first: float | None
     last: float | None
+    audio_per_s: float | None = None
+    tokens_per_s: float | None = None
+    mfu: float | None = None
+    memory_gib: float | None = None
 
 
 def summarise(out: Path, stages: Sequence[tuple[str, str]]) -> list[StageSummary]:
@@ -52,15 +58,16 @@ def summarise(out: Path, stages: Sequence[tuple[str, str]]) -> list[StageSummary
 
 def table(summaries: Sequence[StageSummary]) -> str:
     """A Markdown table, with the minutes of all in the last line."""
-    lines = ["| stage | steps | minutes | figure | first | last |", "|---|---|---|---|---|---|"]
+    heads = ("stage", "steps", "minutes", "figure", "first", "last", *_RATES)
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for item in summaries:
-        first, last = (_shown(value) for value in (item.first, item.last))
-        lines.append(
-            f"| `{item.stage}` | {item.steps} | {item.minutes:.0f} | {item.figure} "
-            f"| {first} | {last} |"
-        )
+        cells = [f"`{item.stage}`", str(item.steps), f"{item.minutes:.0f}", item.figure]
+        cells += [_shown(item.first), _shown(item.last), _shown(item.audio_per_s, 1)]
+        cells += [_shown(item.tokens_per_s, 0), _percent(item.mfu), _shown(item.memory_gib, 1)]
+        lines.append(f"| {' | '.join(cells)} |")
     total = sum(item.minutes for item in summaries)
-    lines.append(f"| in all | {sum(item.steps for item in summaries)} | {total:.0f} | | | |")
+    steps = sum(item.steps for item in summaries)
+    lines.append(f"| in all | {steps} | {total:.0f} {'| ' * (len(heads) - 3)}|")
     return "\n".join(lines)
 
 
@@ -74,7 +81,22 @@ def _stage(path: Path, name: str, key: str) -> StageSummary:
     spent_s = sum(gap for gap in gaps_s if 0 < gap < PAUSE_S)
     early = [value for step, value in values.items() if step <= _WINDOW_STEPS]
     late = [value for step, value in values.items() if step > steps - _WINDOW_STEPS]
-    return StageSummary(name, steps, spent_s / 60, key, _mean(early), _mean(late))
+    rates = {rate: _known(records, rate) for rate in ("audio_per_s", "tokens_per_s", "mfu")}
+    return StageSummary(
+        stage=name,
+        steps=steps,
+        minutes=spent_s / 60,
+        figure=key,
+        first=_mean(early),
+        last=_mean(late),
+        **{rate: _mean(values) for rate, values in rates.items()},
+        memory_gib=max(_known(records, "memory_gib"), default=None),
+    )
+
+
+def _known(records: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """The values of the records that have one."""
+    return [float(record[key]) for record in records if isinstance(record.get(key), int | float)]
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
@@ -94,5 +116,9 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _shown(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

@@ -1,5 +1,6 @@
 """Schedules at known steps; what decays; who learns how fast."""
 
+import itertools
 import math
 
 import pytest
@@ -107,3 +108,15 @@ def test_one_step_of_adamw_by_hand():
 def test_a_misspelt_scale_is_an_error():
     with pytest.raises(ConfigError, match=r"lr_scale: 'ml\.\*' matches no parameter"):
         optimiser(Net(), stage(lr_scale={"lm.*": 0.5, "ml.*": 0.1}))
+
+
+def test_a_line_falls_evenly_to_its_end():
+    stage = StageConfig(
+        name="s", objective="o", lr=1.0, steps=110, warmup_steps=10, schedule="linear", final_lr=0.5
+    )
+    rates = [learning_rate(stage, step) for step in range(10, 111)]
+    assert rates[0] == pytest.approx(1.0)
+    assert rates[50] == pytest.approx(0.75)
+    assert rates[100] == pytest.approx(0.5)
+    falls = {round(a - b, 9) for a, b in itertools.pairwise(rates)}
+    assert falls == {0.005}

@@ -41,7 +41,17 @@ def test_each_objective_has_its_figure_and_a_torn_line_is_left_out(tmp_path):
         file.write('{"step": 60, "ti')
     found = summarise(tmp_path, [("p", "phones"), ("w", "waco")])
     assert [(item.figure, item.last) for item in found] == [("loss", 2.0), ("retrieval", 0.1)]
-    assert "| `w` | 50 | 0 | retrieval | 0.10 | 0.10 |" in table(found)
+    assert "| `w` | 50 | 0 | retrieval | 0.10 | 0.10 |  |  |  |  |" in table(found)
+
+
+def test_throughput_and_memory(tmp_path):
+    rates = {"audio_per_s": 100.0, "tokens_per_s": 800.0, "mfu": 0.25, "memory_gib": 3.0}
+    later = {**rates, "audio_per_s": 200.0, "memory_gib": 2.0}
+    log(tmp_path / "a", [record(10, 0.0, nll=1.0, **rates), record(20, 60.0, nll=1.0, **later)])
+    shown = table(summarise(tmp_path, [("a", "wait_k")])).splitlines()
+    assert shown[0].endswith("| audio s/s | tokens/s | MFU | GiB |")
+    assert shown[2].endswith("| 150.0 | 800 | 25.0 % | 3.0 |")
+    assert {line.count("|") for line in shown} == {11}
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path):
