@@ -1,16 +1,18 @@
 """Any other causal language model of transformers behind our `LanguageModel` face.
 
 `earvoice.models.llm.Llama` is the fast path and covers Llama, Mistral and Qwen; this one is for
-the rest (GPT-NeoX, Phi, StableLM, OLMo ...). Keys and values live in the same pool as everywhere,
-an `EntryCache`: transformers is handed a view of the rows of a step, so that pop, fork, save and
-many streams at once work as they do for our own model.
+the rest (Gemma, GPT-NeoX, Phi, StableLM, OLMo ...). Keys and values live in the same pool as
+everywhere, an `EntryCache`: transformers is handed a view of the rows of a step, so that pop, fork,
+save and many streams at once work as they do for our own model.
 
 Import this module only where it is used: transformers takes seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError, UsageError
+from earvoice.models.llm_config import HfLlmConfig
 from earvoice.nn.attention import rotate, write_rows
 from earvoice.nn.cache import EntryCache, init_entry_cache
+from earvoice.nn.lora import is_lora
 from earvoice.nn.masks import Entries, MaskFn, causal
 from earvoice.nn.state import row_list
 
 try:
-    from transformers import AutoModelForCausalLM, DynamicCache
+    from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
     from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 except ImportError as error:
     raise UsageError("transformers is not installed; it comes with the extra 'hf'") from error
@@ -57,6 +61,7 @@ class HfLanguageModel(nn.Module):
                 "ignore the masks of simultaneous translation"
             )
         self.model = model
+        self.vocab_size: int | None = None
         self.layers, self.kv_heads, self.head_dim, self.can_reanchor = self._probe()
 
     @classmethod
@@ -65,14 +70,54 @@ class HfLanguageModel(nn.Module):
 
         Raises: CheckpointError when transformers cannot load it; see also the constructor.
         """
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
+        return cls(_from_folder(folder).eval())
+
+    @classmethod
+    def from_config(cls, config: HfLlmConfig) -> HfLanguageModel:
+        """The model of a system, in float32: a folder's weights, or random ones of its settings.
+
+        The table grows to the vocabulary, new rows being the mean of all; where it is longer, the
+        rows beyond the vocabulary are never written.
+        Raises: as `from_folder`; UsageError for `nf4` without bitsandbytes.
+        """
+        with torch.device("cpu"):  # also where all else is built without memory
+            if config.folder:
+                quantised = {"quantization_config": _nf4()} if config.nf4 else {}
+                model = _from_folder(config.folder, dtype=torch.float32, **quantised)
+            else:
+                model = _from_settings(config.settings)
+            _grow(model, config.vocab_size)
+            found = cls(model.eval())
+        found.vocab_size = config.vocab_size or None
+        if config.nf4:
+            found.leave_base_out()
+        return found
+
+    def leave_base_out(self) -> None:
+        """From here on only LoRA is part of the state: the base stays where it was read from."""
+
+        def without(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+            for name in [key for key in state if key.startswith(prefix) and not is_lora(key)]:
+                del state[name]
+
+        def there(module: nn.Module, keys: Any) -> None:
+            base = tuple(
+                name
+                for name, _ in module.named_parameters(remove_duplicate=False)
+                if not is_lora(name)
             )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(f"{folder}: transformers cannot load it: {reason}") from error
-        return cls(model.eval())
+            keys.missing_keys[:] = [name for name in keys.missing_keys if not name.endswith(base)]
+
+        self.register_state_dict_post_hook(without)
+        self.register_load_state_dict_post_hook(there)
+
+    def config_with_settings(self) -> HfLlmConfig:
+        """What an exported model needs to know to be built again, without the folder."""
+        settings = json.loads(self.model.config.to_json_string(use_diff=True))
+        for name in ("quantization_config", "dtype", "torch_dtype", "transformers_version"):
+            settings.pop(name, None)
+        settings["model_type"] = self.model.config.model_type
+        return HfLlmConfig(settings=settings, vocab_size=self.vocab_size or 0)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings. [B, T] -> [B, T, D]."""
@@ -82,7 +127,7 @@ class HfLanguageModel(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., vocab_size]."""
         scores: Tensor = self.model.get_output_embeddings()(hidden)
-        return scores
+        return scores[..., : self.vocab_size]
 
     def init_state(self, rows: int, capacity: int) -> EntryCache:
         """An empty cache for `rows` streams of at most `capacity` entries."""
@@ -313,6 +358,56 @@ class _RowsLayer(CacheLayerMixin):  # type: ignore[misc]
     def get_max_length(self) -> int:
         """Entries a row can hold."""
         return int(self._k_pool.shape[1])
+
+
+def _from_folder(folder: str | Path, **options: Any) -> Any:
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **options,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{folder}: transformers cannot load it: {reason}") from error
+
+
+def _from_settings(settings: Mapping[str, Any]) -> Any:
+    """A model of that shape with random weights, which come from elsewhere."""
+    known = dict(settings)
+    try:
+        config = AutoConfig.for_model(str(known.pop("model_type", "")), **known)
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"llm.settings: transformers has no such model: {error}") from error
+
+
+def _nf4() -> Any:
+    """Four bits, quantised twice, computing in bfloat16, as LLaST's code has it."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            "llm.nf4 is true, but bitsandbytes is not installed: install it, or leave nf4 out "
+            "(the frozen weights then take eight times the memory)"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _grow(model: Any, vocab_size: int) -> None:
+    """Makes room for added tokens: their rows, in and out, are the mean of those there are."""
+    before = int(model.get_input_embeddings().weight.shape[0])
+    if vocab_size <= before:
+        return
+    model.resize_token_embeddings(vocab_size, mean_resizing=False)
+    with torch.no_grad():
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            layer.weight[before:] = layer.weight[:before].mean(0)
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from earvoice.config import Config, Count, Positive, Share
 from earvoice.errors import UsageError
 from earvoice.models.convert.whisper import LAYER as WHISPER_LAYER
 from earvoice.models.llm import Llama, LlamaConfig
 from earvoice.models.whisper import Whisper, WhisperConfig
-from earvoice.nn.lora import add_lora
+from earvoice.nn.lora import add_lora, is_lora
+from earvoice.nn.lora import merged_state as merged_plain
 
 LLAMA_LAYER = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -35,6 +36,73 @@ class LoraConfig(Config):
     rank: Count
     alpha: Positive
     dropout: Share = Field(default=0.05, lt=1.0)
+
+
+def adapt_lm(model: Any, config: LoraConfig) -> None:
+    """LoRA on every linear layer of a language model but its output layer, in place.
+
+    Ours on our own decoder, peft's on a model of transformers; any other is left as it is.
+    Raises: UsageError when peft is needed and not installed.
+    """
+    if isinstance(model, Llama):
+        adapt_llama(model, config)
+    elif isinstance(getattr(model, "model", None), nn.Module):
+        adapt_hf(model, config)
+
+
+def reset_peft(module: nn.Module) -> None:
+    """No change at all: every adaptation of peft's starts anew."""
+    for layer in module.modules():
+        if _is_peft(layer):
+            layer.reset_lora_parameters("default", True)  # type: ignore[operator]
+
+
+def merged_state(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the plain network that does the same, of our LoRA and of peft's.
+
+    Quantised weights are given in float32; a base that is not part of the state is.
+    """
+    state = merged_plain(module)
+    with torch.no_grad():
+        for name, layer in module.named_modules():
+            if hasattr(layer, "config_with_settings"):  # all of it, also what its state leaves out
+                state |= {
+                    f"{name}.{key}": value
+                    for key, value in (*layer.named_parameters(), *_tied(layer))
+                    if not is_lora(key) and value.is_floating_point()
+                }
+        for name, layer in module.named_modules():
+            if _is_peft(layer):
+                for key in [key for key in state if key.startswith(f"{name}.base_layer.")]:
+                    leaf = key.removeprefix(f"{name}.base_layer.")
+                    value = state.pop(key)
+                    if leaf in ("weight", "bias"):
+                        state[f"{name}.{leaf}"] = value
+                change = layer.get_delta_weight("default").float()  # type: ignore[operator]
+                state[f"{name}.weight"] = _plain_weight(layer.base_layer).float() + change
+    return state
+
+
+def _is_peft(layer: nn.Module) -> bool:
+    return hasattr(layer, "base_layer") and hasattr(layer, "lora_A")
+
+
+def _tied(layer: Any) -> list[tuple[str, Tensor]]:
+    """The output layer where it is the table, which `named_parameters` gives only once."""
+    out = layer.model.get_output_embeddings()
+    if out.weight is not layer.model.get_input_embeddings().weight:
+        return []
+    name = next(name for name, part in layer.named_modules() if part is out)
+    return [(f"{name}.weight", out.weight)]
+
+
+def _plain_weight(layer: Any) -> Tensor:
+    """The weight of a linear layer; of one in four bits, what it does to the unit vectors."""
+    weight: Tensor = layer.weight
+    if weight.is_floating_point():
+        return weight
+    outputs: Tensor = layer(torch.eye(layer.in_features, device=weight.device))
+    return (outputs if layer.bias is None else outputs - layer.bias).T
 
 
 def adapt_llama(model: Llama, config: LoraConfig) -> None:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 NAMES = ("lora_a", "lora_b")
 """Leaf names of what is learnt."""
+PEFT_NAMES = ("lora_A", "lora_B")
+"""peft's, which stand further up: `lora_A.default.weight`."""
 
 
 class LoraLinear(nn.Linear):
@@ -117,7 +119,7 @@ def lora_layers(module: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
 
 def is_lora(name: str) -> bool:
     """Whether a tensor of that name belongs to an adaptation and not to the base."""
-    return name.rpartition(".")[2] in NAMES
+    return not {*NAMES, *PEFT_NAMES}.isdisjoint(name.split("."))
 
 
 def lora_state(module: nn.Module) -> dict[str, Tensor]:

@@ -187,7 +187,7 @@ def measured(
 
     A system with directions has a row `all` besides: the mean over them.
     """
-    system = recipe.system
+    system: Any = recipe.system
     interpreter = load(model, rows=how.batch)
     rows = []
     for on, request, items in _sets(system, test, how):

@@ -39,7 +39,8 @@ from earvoice.config import Config, Count
 from earvoice.errors import UsageError
 from earvoice.models.adapters import Mlp
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
-from earvoice.models.lora import LoraConfig, adapt_llama, adapt_whisper
+from earvoice.models.llm_config import LlmConfig, build_lm, width_of
+from earvoice.models.lora import LoraConfig, adapt_lm, adapt_whisper, reset_peft
 from earvoice.models.splice import IGNORED, Answer, Spliced, splice
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import lora_layers
@@ -69,8 +70,8 @@ class LlastConfig(Config):
     encoder: WhisperConfig = WhisperConfig()
     adapter_layers: Count = 3  # [projector_depth]
     stack: Count = 1  # frames that make one embedding of the LLM
-    llm: LlamaConfig = LlamaConfig(dim=2048, layers=22, kv_heads=4, ffn_dim=5632)
-    chat: Literal["tinyllama", "llama2"] = "tinyllama"
+    llm: LlmConfig = LlamaConfig(dim=2048, layers=22, kv_heads=4, ffn_dim=5632)
+    chat: str = "tinyllama"  # a name of text/chat.py
     speech_lora: LoraConfig | None = LoraConfig(rank=128, alpha=64.0)  # S-LoRA
     llm_lora: LoraConfig | None = LoraConfig(rank=512, alpha=256.0)  # L-LoRA
     positions: Literal["compact", "gap"] = "compact"
@@ -82,6 +83,13 @@ class LlastConfig(Config):
     pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
     phones: Annotated[int, Field(ge=0)] = 0
     align_att: AlignAttConfig = AlignAttConfig()
+
+    @field_validator("chat")
+    @classmethod
+    def _a_template_there_is(cls, chat: str) -> str:
+        if chat not in CHATS:
+            raise ValueError(f"it must be one of {', '.join(CHATS)}")
+        return chat
 
     @field_validator("directions")
     @classmethod
@@ -144,14 +152,15 @@ class Llast(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Whisper(config.encoder)
-        self.adapter = Mlp(config.stack * config.encoder.dim, config.llm.dim, config.adapter_layers)
-        self.lm = Llama(config.llm) if lm is None else lm
+        self.lm = build_lm(config.llm) if lm is None else lm
+        width = config.stack * config.encoder.dim
+        self.adapter = Mlp(width, width_of(self.lm), config.adapter_layers)
         self.phone_head = nn.Linear(config.encoder.dim, config.phones) if config.phones else None
         self.tokenizer: Tokenizer | None = None
         if config.speech_lora is not None:
             adapt_whisper(self.encoder, config.speech_lora)
-        if config.llm_lora is not None and isinstance(self.lm, Llama):
-            adapt_llama(self.lm, config.llm_lora)
+        if config.llm_lora is not None:
+            adapt_lm(self.lm, config.llm_lora)
 
     def initialise(self) -> None:
         """Random weights for training from scratch; every adaptation starts as no change."""
@@ -159,6 +168,7 @@ class Llast(nn.Module):
             self.lm.initialise()
         for _, layer in lora_layers(self):
             layer.reset_lora()
+        reset_peft(self)
 
     # ---------------------------------------------------------------- speech and prompt
 

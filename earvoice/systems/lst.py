@@ -45,6 +45,7 @@ from earvoice.config import Config, Count
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
 from earvoice.models.features import LogMel, WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
+from earvoice.models.llm_config import LlmConfig, build_lm, width_of
 from earvoice.models.splice import IGNORED, Answer, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
 from earvoice.nn.losses.masked import masked_frames, random_codes
@@ -96,7 +97,7 @@ class LstConfig(Config):
     adapter: ConvShrinkConfig = ConvShrinkConfig()  # [kernels 3,3, stride 2, 1024]
     right_pad: bool = True
     normalise: bool = True
-    llm: LlamaConfig = LlamaConfig(vocab_size=32003)  # [+ <sp_patch> <sp_start> <sp_end>]
+    llm: LlmConfig = LlamaConfig(vocab_size=32003)  # [+ <sp_patch> <sp_start> <sp_end>]
     prompt: LstPromptConfig = LstPromptConfig()
     beams: Count = 4  # [run.sh]
     length_penalty: float = 1.0
@@ -122,9 +123,10 @@ class Lst(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Wav2Vec2(config.encoder)
-        self.adapter = ConvShrink(config.adapter, config.encoder.dim, config.llm.dim)
-        self.lm = Llama(config.llm) if lm is None else lm
-        self.markers = nn.Parameter(torch.zeros(2, config.llm.dim))  # <sp_start>, <sp_end>
+        self.lm = build_lm(config.llm) if lm is None else lm
+        width = width_of(self.lm)
+        self.adapter = ConvShrink(config.adapter, config.encoder.dim, width)
+        self.markers = nn.Parameter(torch.zeros(2, width))  # <sp_start>, <sp_end>
         self.phone_head = nn.Linear(config.encoder.dim, config.phones) if config.phones else None
         self.tokenizer: Tokenizer | None = None
 

@@ -14,7 +14,7 @@ from earvoice.errors import ConfigError
 from earvoice.text.tokenizer import Tokenizer
 
 _SLOT = re.compile(r"\{([a-z_]+)\}")
-_CONTROL = re.compile(r"(<[a-z_0-9/]+>)")
+_CONTROL = re.compile(r"(<\|?[a-z_0-9/]+\|?>)")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Text to token ids and back, so that any text encodes and no text can reach a control token.
 
 A byte-pair vocabulary over pieces that carry their word boundary in front (`▁Haus`), as in
-SentencePiece; characters outside the vocabulary fall back to their UTF-8 bytes (`<0xE2>`).
+SentencePiece; characters outside the vocabulary fall back to their UTF-8 bytes (`<0xE2>`). Or one
+over bytes, each written as a character (`ĠHaus`), as GPT-2, Llama 3 and Qwen have it.
 Control tokens (`<s>`, `<sp_start>` ...) are known by id only: the text `"</s>"` encodes as the
 four characters it is, so neither a glossary nor a transcript can end a prompt.
 """
@@ -24,6 +25,11 @@ BOUNDARY = "▁"
 FILE_NAME = "tokenizer.json"
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 _BYTE_PIECES = tuple(f"<0x{value:02X}>" for value in range(256))
+_UNK = ("<unk>",)
+_BOS = ("<s>", "<|begin_of_text|>", "<bos>")
+_EOS = ("</s>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<eos>", "<|endoftext|>")
+"""What published vocabularies call them. Where there are several, the end of an answer comes first
+and the end of a text after it."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +74,32 @@ class Tokenizer:
         for piece, token_id in vocab.items():
             self._pieces[token_id] = piece
         specials = frozenset(self._special_ids.values())
+        letters = _byte_letters() if _is_byte_level(spec) else None
         self._bytes: list[bytes] = [
-            b"" if token_id in specials else _piece_bytes(piece)
+            b"" if token_id in specials else _piece_bytes(piece, letters)
             for token_id, piece in enumerate(self._pieces)
         ]
+        boundary = BOUNDARY if letters is None else _byte_letter(" ")
         self._word_start: list[bool] = [
-            piece.startswith(BOUNDARY) and token_id not in specials
+            piece.startswith(boundary) and token_id not in specials
             for token_id, piece in enumerate(self._pieces)
         ]
-        self.unk_id = self.special_id(SPECIALS.unk)
-        self.bos_id = self.special_id(SPECIALS.bos)
-        self.eos_id = self.special_id(SPECIALS.eos)
+        self.eos_id = self._named(_EOS)
+        # A vocabulary of bytes knows everything.
+        self.unk_id = self.eos_id if letters else self._named(_UNK)
         # Llama's vocabulary has no padding; its models pad with the first token.
         self.pad_id = self._special_ids.get(SPECIALS.pad, self.unk_id)
+
+    @property
+    def bos_id(self) -> int:
+        """The token before everything. Errors: `CheckpointError` in a vocabulary without it."""
+        return self._named(_BOS)
+
+    def _named(self, names: Sequence[str]) -> int:
+        """The first of some control tokens that there is."""
+        return self.special_id(
+            next((name for name in names if name in self._special_ids), names[0])
+        )
 
     @property
     def sp_start_id(self) -> int:
@@ -214,26 +233,52 @@ class Tokenizer:
 
 
 def _parse(definition: str) -> dict[str, Any]:
-    """The definition as a dict, checked to be a byte-fallback vocabulary with `▁` boundaries."""
+    """The definition as a dict, checked to be a vocabulary that every text encodes with."""
     try:
         spec = json.loads(definition)
         model = spec["model"]
         vocab = model["vocab"]
         added = spec["added_tokens"]
         kind = model["type"]
-        fallback = model["byte_fallback"]
+        fallback = model.get("byte_fallback", False)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"tokenizer: not a tokenizer definition ({error!r})") from error
-    if kind != "BPE" or not fallback or not all(piece in vocab for piece in _BYTE_PIECES):
+    bytes_there = all(piece in vocab for piece in _BYTE_PIECES) and bool(fallback)
+    if _is_byte_level(spec):
+        bytes_there = all(letter in vocab for letter in _byte_letters())
+    if kind != "BPE" or not bytes_there:
         raise CheckpointError(
-            f"tokenizer: model {kind!r} is not supported, it has to be BPE with byte fallback"
+            f"tokenizer: model {kind!r} is not supported, it has to be BPE with byte fallback, or "
+            "BPE over all bytes"
         )
     if not all(isinstance(token, dict) and {"content", "id"} <= token.keys() for token in added):
         raise CheckpointError("tokenizer: added_tokens must each have 'content' and 'id'")
     return dict(spec)
 
 
-def _piece_bytes(piece: str) -> bytes:
+def _is_byte_level(spec: Any) -> bool:
+    """Whether its pieces are bytes written as characters: what its decoder undoes."""
+    decoder = spec.get("decoder") or {}
+    parts = decoder.get("decoders", [decoder]) if isinstance(decoder, dict) else []
+    return any(isinstance(part, dict) and part.get("type") == "ByteLevel" for part in parts)
+
+
+def _byte_letters() -> dict[str, int]:
+    """GPT-2's alphabet: a printable character for each byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [value for value in range(256) if value not in printable]
+    letters = {chr(value): value for value in printable}
+    return letters | {chr(0x100 + number): value for number, value in enumerate(others)}
+
+
+def _byte_letter(text: str) -> str:
+    """How a byte-level vocabulary writes a character of ASCII: `Ġ` for a space."""
+    return next(letter for letter, value in _byte_letters().items() if value == ord(text))
+
+
+def _piece_bytes(piece: str, letters: dict[str, int] | None) -> bytes:
+    if letters is not None and all(letter in letters for letter in piece):
+        return bytes(letters[letter] for letter in piece)
     match = _BYTE_PIECE.fullmatch(piece)
     if match:
         return bytes([int(match.group(1), 16)])

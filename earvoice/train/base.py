@@ -28,11 +28,12 @@ WEIGHTS_FILE, DIGEST_FILE = "model.safetensors", "base.json"
 
 
 def frozen_of(module: nn.Module) -> dict[str, Tensor]:
-    """The parameters that are not learnt, by name."""
+    """The parameters that are not learnt, by name, as far as its state has them."""
+    held = module.state_dict().keys()
     return {
         name: parameter.detach()
         for name, parameter in module.named_parameters()
-        if not parameter.requires_grad
+        if not parameter.requires_grad and name in held
     }
 
 

@@ -11,13 +11,20 @@ import torch
 from safetensors.torch import save_file
 
 from earvoice.models.files import write_manifest
-from earvoice.nn.lora import merged_state
+from earvoice.models.llm_config import HfLlmConfig
+from earvoice.models.lora import merged_state
 from earvoice.policies import WaitK, format_policy
 from earvoice.systems import SystemConfig
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.stage import RecipeConfig
 
-_TRAINING_ONLY = {"phones": 0, "phone_weight": 0.0, "speech_lora": None, "llm_lora": None}
+_TRAINING_ONLY = {
+    "phones": 0,
+    "text_source": False,
+    "phone_weight": 0.0,
+    "speech_lora": None,
+    "llm_lora": None,
+}
 """Parts of a configuration that an exported model has no more: heads, adaptations."""
 
 
@@ -39,10 +46,12 @@ def write_model(
     config = config.model_copy(
         update={key: value for key, value in _TRAINING_ONLY.items() if key in known}
     )
+    if isinstance(getattr(config, "llm", None), HfLlmConfig):
+        config = config.model_copy(update={"llm": system.lm.config_with_settings()})
     weights = {
         key: value.detach().to(torch.bfloat16).contiguous()
         for key, value in merged_state(system).items()
-        if not key.startswith("phone_head.")
+        if not key.startswith(("phone_head.", "source."))
     }
     save_file(weights, folder / "model.safetensors")
     (folder / "config.json").write_text(config.model_dump_json(indent=1))
@@ -53,9 +62,10 @@ def write_model(
         "system": config.kind,
         "src_langs": list(dict.fromkeys(src for src, _ in pairs)),
         "tgt_langs": list(dict.fromkeys(tgt for _, tgt in pairs)),
-        "policy": format_policy(WaitK(config.k, config.n)),
         "params": sum(value.numel() for value in weights.values()),
     }
+    if hasattr(config, "k"):
+        card["policy"] = format_policy(WaitK(config.k, config.n))
     (folder / "model.json").write_text(json.dumps(card, indent=1))
     write_manifest(folder)
     return folder

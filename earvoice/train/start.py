@@ -23,12 +23,17 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / WEIGHTS_FILE).is_file() and (folder / MANIFEST).is_file()
 
 
-def pretrained_vocabulary(reuse: Mapping[str, str]) -> Path | None:
-    """The vocabulary that comes with reused model folders. Raises: ConfigError for two of them."""
+def pretrained_vocabulary(reuse: Mapping[str, str], llm_folder: str = "") -> Path | None:
+    """The vocabulary that comes with reused model folders, or with the language model's.
+
+    Raises: ConfigError for two of them.
+    """
+    folders = [folder for folder in reuse.values() if is_model_folder(Path(folder))]
+    folders += [llm_folder] if llm_folder else []
     found = {
         folder: Path(folder) / TOKENIZER_FILE
-        for folder in reuse.values()
-        if is_model_folder(Path(folder)) and (Path(folder) / TOKENIZER_FILE).is_file()
+        for folder in folders
+        if (Path(folder) / TOKENIZER_FILE).is_file()
     }
     if len({path.read_bytes() for path in found.values()}) > 1:
         raise ConfigError(f"--reuse: {' and '.join(found)} have different vocabularies")
