@@ -3,7 +3,14 @@ import itertools
 import pytest
 
 from earvoice.data.synth.engines import ENGINES
-from earvoice.data.synth.voices import ACCENTS, espeak_variants, family_split, voices
+from earvoice.data.synth.voices import (
+    ACCENTS,
+    ACCENTS_OF,
+    espeak_variants,
+    family_split,
+    spoken_language,
+    voices,
+)
 
 SPLITS = ("train", "dev", "unseen", "other")
 
@@ -53,3 +60,23 @@ def test_the_rule_needs_no_table():
 
 def test_accents_are_drawn_with_probabilities():
     assert sum(ACCENTS.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("language", sorted(ACCENTS_OF))
+def test_a_voice_keeps_its_split_in_every_language(language):
+    assert sum(ACCENTS_OF[language].values()) == pytest.approx(1.0)
+    for split in ("train", "dev", "unseen"):
+        spoken = voices("espeak", split, language)
+        assert {voice.name.partition("+")[2] for voice in spoken} == {
+            variant.name for variant in espeak_variants(split)
+        }
+        assert {spoken_language(voice.name) for voice in spoken} == {language}
+    foreign = language != "en"
+    assert not (
+        foreign and (voices("flite", "train", language) + voices("festival", "other", language))
+    )
+
+
+def test_voices_without_an_accent_speak_english():
+    assert spoken_language("rms") == "en"
+    assert spoken_language("es-419+f3") == "es"
