@@ -10,7 +10,15 @@ from typing import Any
 from earvoice.models.files import write_manifest
 from earvoice.train.export import export_model
 from earvoice.train.stage import RecipeConfig
-from tests.tiny import fasst, fasst_config, lst, lst_config, tokenizer
+from tests.tiny import (
+    fasst,
+    fasst_config,
+    llast,
+    llast_config,
+    lst,
+    lst_config,
+    tokenizer,
+)
 
 
 def export_tiny(folder: Path, name: str = "fasst-tiny", *, seed: int = 0, **changes: Any) -> Path:
@@ -24,6 +32,15 @@ def export_tiny_lst(folder: Path, name: str = "lst-tiny", *, seed: int = 0, **ch
     """The same of a random LST."""
     system = lst(seed=seed, **changes)
     recipe = RecipeConfig(name=name, system=lst_config(**changes), stages=())
+    return export_model(system, tokenizer(), recipe, folder)
+
+
+def export_tiny_llast(
+    folder: Path, name: str = "llast-tiny", *, seed: int = 0, **changes: Any
+) -> Path:
+    """The same of a random LLaST."""
+    system = llast(seed=seed, **changes)
+    recipe = RecipeConfig(name=name, system=llast_config(**changes), stages=())
     return export_model(system, tokenizer(), recipe, folder)
 
 

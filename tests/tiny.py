@@ -10,9 +10,11 @@ from earvoice.models.adapters import ConvShrinkConfig
 from earvoice.models.features import LogMelConfig, WaveformConfig
 from earvoice.models.llm import LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2Config
+from earvoice.models.whisper import WhisperConfig
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig, PromptConfig
 from earvoice.systems.jstar import OTHER, SELF, Jstar
 from earvoice.systems.jstar import tiny as jstar_config
+from earvoice.systems.llast import Llast, LlastConfig
 from earvoice.systems.lst import Lst, LstConfig, LstPromptConfig
 from earvoice.text.tokenizer import Tokenizer
 
@@ -124,7 +126,35 @@ def jstar(*, seed: int = 0, **changes) -> Jstar:
     return system.requires_grad_(False)
 
 
-def _let_talk(system: Fasst | Lst) -> None:
+def llast_config(**changes) -> LlastConfig:
+    """LLaST with everything it has but LoRA, at toy width; a window of 4 s."""
+    return LlastConfig(
+        **{
+            "directions": ("en-de",),
+            "encoder": WhisperConfig(mels=20, dim=16, layers=1, heads=2, ffn_dim=32, frames=200),
+            "llm": fasst_config().llm,
+            "speech_lora": None,
+            "llm_lora": None,
+            "beams": 2,
+            "max_tokens": 24,
+            "segment_ms": 500,
+            "pause_segments": 3,
+            **changes,
+        }
+    )
+
+
+def llast(*, seed: int = 0, **changes) -> Llast:
+    """A random LLaST that talks."""
+    torch.manual_seed(seed)
+    system = Llast(llast_config(**changes)).eval()
+    system.initialise()
+    system.bind(tokenizer())
+    _let_talk(system)
+    return system.requires_grad_(False)
+
+
+def _let_talk(system: Fasst | Lst | Llast) -> None:
     """Control tokens other than the end never win."""
     with torch.no_grad():
         for parameter in system.lm.parameters():

@@ -15,8 +15,10 @@ import soundfile
 from rich.console import Console
 
 from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
+from earvoice.cli.knowledge import add_knowledge, knowledge_of
+from earvoice.cli.remote import run_remote
 from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
-from earvoice.cli.terminal import LiveView
+from earvoice.cli.terminal import AudioBar, LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.interop.opening import OFFLINE, choose_policy
@@ -35,6 +37,8 @@ examples:
   earvoice translate talk.wav --clock ideal          as fast as the machine can
   earvoice translate talk.wav --policy wait-k --k 1  earlier words, lower quality
   earvoice translate talk.mp3 --output talk.vtt      subtitles
+  earvoice translate talk.wav --glossary terms.csv   names and terms; those used are underlined
+  earvoice translate talk.wav --server http://127.0.0.1:8787    on a server (earvoice serve)
   arecord -f S16_LE -r 16000 -t raw | earvoice translate -
 """
 
@@ -59,6 +63,8 @@ def add_parser(subparsers: Any) -> None:
         "WAV, or raw 16-bit 16 kHz mono",
     )
     add("--model", metavar="NAME|DIR", help=f"see `earvoice models`; usually {DEFAULT_MODEL}")
+    add("--server", metavar="URL", help="translate there, see `earvoice serve`")
+    add("--token-file", metavar="FILE", type=Path, help="file with the server's token")
     add("--src-lang", metavar="CODE", help="language spoken, e.g. en")
     add("--tgt-lang", metavar="CODE", help="language wanted, e.g. de; picks the model if none is")
     add("--policy", metavar="KIND", help=f"when to write: {', '.join((*policy_kinds(), OFFLINE))}")
@@ -66,6 +72,7 @@ def add_parser(subparsers: Any) -> None:
     add("--n", type=int, help="wait-k: words a segment; hold-n: held back; local-agreement: drafts")
     add("--frames", type=int, help="align-att: speech frames at the end that are off limits")
     add("--layer", type=int, help="align-att: whose attention is looked at, from 0")
+    add_knowledge(parser)
     add(
         "--clock",
         choices=("wall", "ideal"),
@@ -83,6 +90,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Translate."""
+    if args.server is not None:
+        return run_remote(args, _open_audio(args.audio)[0])
+    if args.token_file is not None:
+        raise UsageError("--token-file belongs to --server")
     job = _Job.of(args)
     packets, total_s = _open_audio(args.audio)
     # Late, and after everything the user can get wrong: it costs a second or more.
@@ -96,11 +107,14 @@ def run(args: argparse.Namespace) -> int:
             file = stack.enter_context(args.output.open("w", encoding="utf-8"))
         sink = make_sink(job.form, file)
         stack.callback(sink.close)
-        view: LiveView | None = None
+        view: LiveView | AudioBar | None = None
         if sys.stdout.isatty() and (args.output is not None or job.form == "text"):
             label = f"{job.card.name} {job.request.src_lang} → {job.request.tgt_lang}"
             console = Console()
             view = stack.enter_context(LiveView(console, session, job.clock, label, total_s))
+        elif sys.stderr.isatty() and not file.isatty():
+            name = Path(args.audio).name
+            view = stack.enter_context(AudioBar(Console(stderr=True), name, total_s))
         _translate(session, packets, job.clock, view, None if file.isatty() and view else sink)
     return 0
 
@@ -119,7 +133,7 @@ def _translate(
     session: Session,
     packets: Iterator[Audio],
     clock: Clock,
-    view: LiveView | None,
+    view: LiveView | AudioBar | None,
     sink: Any,
 ) -> None:
     watched = packets if view is None else _watched(packets, view)
@@ -149,11 +163,12 @@ class _Job:
             raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
         policy = _policy(args, card.policy)
-        request = Request(
-            src_lang=_choose("--src-lang", src_lang, card.src_langs, card),
-            tgt_lang=_choose("--tgt-lang", tgt_lang, card.tgt_langs, card),
-            policy=policy,
+        pair = (
+            _choose("--src-lang", src_lang, card.src_langs, card),
+            _choose("--tgt-lang", tgt_lang, card.tgt_langs, card),
         )
+        known = knowledge_of(args, *pair)
+        request = Request(*pair, policy=policy, transcript=True, **known)
         live = sys.stdout.isatty() and args.output is None
         pace = args.clock or ("wall" if live else "ideal")
         suffix = args.output.suffix.lower() if args.output is not None else ""
@@ -194,7 +209,7 @@ def _open_audio(name: str) -> tuple[Iterator[Audio], Seconds | None]:
         return packets, None
 
 
-def _watched(packets: Iterator[Audio], view: LiveView) -> Iterator[Audio]:
+def _watched(packets: Iterator[Audio], view: LiveView | AudioBar) -> Iterator[Audio]:
     clock: AudioClock | None = None
     for packet in packets:
         yield packet

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import sys
 import types
 
@@ -120,6 +121,21 @@ def test_options_become_the_request(model, talk, capsys, options, policy):
 
 
 @pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ([], "AlignAtt(frames=None, layer=None)"),
+        (["--frames", "4", "--layer", "2"], "AlignAtt(frames=4, layer=2)"),
+    ],
+)
+def test_attention_is_asked_for(model, talk, capsys, options, policy):
+    """A scripted interpreter has none, and says so before it starts."""
+    assert translate(talk, "--model", model, "--policy", "align-att", *options) == 2
+    (request,) = sys.modules["earvoice.loading"].asked
+    assert repr(request.policy) == policy
+    assert "needs the attention of a model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         (["--tgt-lang", "German"], 2, "did you mean 'de'"),
@@ -159,12 +175,31 @@ def test_in_a_terminal_the_words_are_shown(model, talk, monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", "80")
     assert translate(talk, "--model", model, "--clock", "ideal") == 0
     shown = screen.getvalue()
     assert TEXT in shown
     assert "\x1b[2J" not in shown, "text of a model must not command the terminal"
     assert "fake en → de" in shown
+    assert re.search(r"of 0:02\.0.*━.*%", shown)
+
+
+def test_where_words_go_to_a_file_a_bar_shows_how_far_it_is(model, talk, tmp_path, monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert translate(talk, "--model", model, "--output", tmp_path / "a.srt") == 0
+    shown = screen.getvalue()
+    assert "talk.wav" in shown
+    assert "0:02.0 of 0:02.0" in shown
+    assert "100%" in shown
+    assert "Guten Tag" in (tmp_path / "a.srt").read_text()
+
+
+def test_without_a_terminal_there_is_no_bar(model, talk, tmp_path, capsys):
+    assert translate(talk, "--model", model, "--output", tmp_path / "a.srt") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_interrupted_talk_keeps_what_was_said(model, talk, tmp_path, monkeypatch):
