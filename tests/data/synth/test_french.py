@@ -167,6 +167,14 @@ def test_superlatives_before_a_vowel() -> None:
     )
 
 
+def test_the_newest_is_the_most_recent() -> None:
+    best = n("restaurant", adjective="new", superlative=True)
+    plain = Statement(c(p(WE), "find", "S", best))
+    assert " ".join(finish(plain, "", english_words(plain)).targets["fr"]) == (
+        "Nous avons trouvé le restaurant le plus récent."
+    )
+
+
 @pytest.mark.parametrize(
     ("infinitive", "tense", "forms"),
     [

@@ -130,7 +130,7 @@ def _adjectives(np: NP, own: str) -> tuple[list[str], list[str]]:
     vowel = own == "m" and not np.plural and starts_with_vowel(french_noun(np.noun).text)
     if np.superlative:
         more = comparative(found, own, np.plural)
-        if found.before:
+        if found.before and found.text != "nouveau":
             return [*more[:-1], found.before_vowel] if vowel and len(more) > 1 else more, []
         return [], [article(own, np.plural), *more]
     if not found.before:
@@ -139,7 +139,9 @@ def _adjectives(np: NP, own: str) -> tuple[list[str], list[str]]:
 
 
 def comparative(found: FrenchAdjective, own: str, plural: bool) -> list[str]:
-    """plus grand, meilleure, moins cher."""
+    """plus grand, meilleure, moins cher, plus récent."""
+    if found.text == "nouveau":
+        return ["plus", agree("récent", "récente", own, plural)]
     if found.text == "bon":
         return [agree("meilleur", "meilleure", own, plural)]
     if found.text == "bon marché":
