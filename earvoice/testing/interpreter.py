@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earvoice.audio import Audio, AudioClock, Resampler
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Note, Stream
-from earvoice.policies import Policy, View, Write, drafts_after
+from earvoice.policies import AlignAtt, Policy, View, Write, drafts_after
 from earvoice.session import Request, Session
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
@@ -84,11 +84,13 @@ class FakeInterpreter:
         return [session.step() for session in fakes]
 
     def check(self, request: Request) -> None:
-        """Refuse languages this interpreter was not made with."""
+        """Refuse languages this interpreter was not made with, and policies it cannot serve."""
         for name, legal in (("src_lang", self.src_langs), ("tgt_lang", self.tgt_langs)):
             value = getattr(request, name)
             if value not in legal:
                 raise UsageError(f"{name} is {value!r}, it must be one of {', '.join(legal)}")
+        if isinstance(request.policy, AlignAtt):
+            raise UsageError("policy align-att needs the attention of a model; this has none")
 
 
 class FakeSession:

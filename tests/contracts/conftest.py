@@ -19,9 +19,10 @@ from earvoice.sessions.append import AppendInterpreter
 from earvoice.sessions.window import WindowInterpreter
 from earvoice.systems.fasst import Fasst
 from earvoice.systems.jstar import SearchConfig
+from earvoice.systems.llast import Llast
 from earvoice.systems.lst import Lst
 from earvoice.testing import FakeInterpreter, loudness, scripted
-from tests.tiny import conversation_tokenizer, fasst, jstar, lst, tokenizer
+from tests.tiny import conversation_tokenizer, fasst, jstar, llast, lst, tokenizer
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Case:
 
 
 def _brief(
-    system: Fasst | Lst, policy: Policy | None = None
+    system: Fasst | Lst | Llast, policy: Policy | None = None
 ) -> AppendInterpreter | WindowInterpreter:
     """An untrained model may never end by itself: a few tokens a consultation are enough here."""
     interpreter = system.interpreter(tokenizer(), policy=policy)
@@ -107,6 +108,11 @@ CASES: list[Case] = [
         "lst-align-att",
         lambda: _brief(lst(seed=4), AlignAtt(frames=2, layer=1)),
         change={"policy": AlignAtt(frames=3)},
+    ),
+    Case(
+        "llast-align-att",
+        lambda: _brief(llast(seed=1), AlignAtt(frames=8)),
+        change={"policy": LocalAgreement(2)},
     ),
     Case(
         "lst-waveform-align-att-greedy",
