@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from earvoice.errors import EarvoiceError, UsageError
 if TYPE_CHECKING:
     from earvoice.train.stage import RecipeConfig
 
+_SPEAKING_S = 2.0
+"""How long a process that fails without a word waits: torchrun ends the others at once."""
 _EPILOG = """\
 examples:
   earvoice train recipes/fasst/tiny.yaml out=runs/tiny          everything, in a minute
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         # What is wrong before the processes meet, or was exchanged, is wrong for all of them.
         if os.environ.get("RANK", "0") == "0" or isinstance(error, OwnError):
             raise
+        time.sleep(_SPEAKING_S)
         return error.exit_code
 
 

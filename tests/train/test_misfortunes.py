@@ -55,7 +55,7 @@ def test_a_small_file_system(tmp_path):
     """The same on a file system with room for one checkpoint."""
     place = tmp_path / "small"
     place.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", str(place)]
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
     if os.geteuid() or subprocess.run(mounted, capture_output=True).returncode:
         pytest.skip("only root may mount a file system")
     try:
