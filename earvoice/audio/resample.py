@@ -28,6 +28,11 @@ class Resampler:
         self._format: tuple[int, int] | None = None
         self._stream: soxr.ResampleStream | None = None
 
+    @property
+    def passes_through(self) -> bool:
+        """Whether nothing is resampled, so that there is no history."""
+        return self._stream is None
+
     def push(self, audio: Audio) -> Float32:
         """The samples at `out_hz` that this packet completes. Shapes: float32 [W'], maybe empty."""
         given = (audio.rate_hz, audio.channels)

@@ -23,6 +23,8 @@ from earvoice.errors import EarvoiceError
 COMMANDS = MappingProxyType(
     {
         "translate": "translate a recording or a pipe, live",
+        "serve": "serve live translation to browsers and programs",
+        "listen": "translate the microphone live, through a server",
         "models": "list the models that ship with the package",
         "doctor": "say what is installed and what is missing",
         "corpus": "make or import training data",

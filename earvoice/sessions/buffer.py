@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.audio import Audio, Resampler
+from earvoice.errors import UsageError
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 
@@ -50,6 +51,20 @@ class SegmentBuffer:
         """Whole segments of silence, which nobody said and `heard` does not count."""
         for _ in range(segments):
             self._append(np.zeros(self.size, dtype=np.float32))
+
+    def save(self) -> NDArray[np.float32]:
+        """The samples that wait; `heard` and these are all there is. Shapes: float32 [W].
+
+        Raises: UsageError for audio that is resampled, whose filter history cannot be saved.
+        """
+        if not self._resampler.passes_through:
+            raise UsageError("only a session that hears 16 kHz can be saved")
+        return np.concatenate([np.zeros(0, np.float32), *self._packets])
+
+    def restore(self, heard: Samples, samples: NDArray[np.float32]) -> None:
+        """Makes an empty buffer what a saved one was. Shapes: `samples` float32 [W]."""
+        self.heard = heard
+        self._append(samples)
 
     def take(self) -> NDArray[np.float32]:
         """The next whole segment. Shapes: float32 [size]."""

@@ -15,6 +15,7 @@ from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Note, Stream
 from earvoice.policies import AlignAtt, Policy, View, Write, drafts_after
 from earvoice.session import Request, Session
+from earvoice.testing import snapshot
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 
@@ -82,6 +83,18 @@ class FakeInterpreter:
         if len(fakes) != len(sessions):
             raise UsageError("advance: a session of another interpreter was given")
         return [session.step() for session in fakes]
+
+    def save(self, session: Session) -> bytes:
+        """A session to go on with in another process (`Resumable`)."""
+        if not isinstance(session, FakeSession):
+            raise UsageError("save: a session of another interpreter was given")
+        return snapshot.save(session)
+
+    def restore(self, request: Request, data: bytes) -> FakeSession:
+        """The session of `save`."""
+        session = self.open(request)
+        snapshot.restore(session, data)
+        return session
 
     def check(self, request: Request) -> None:
         """Refuse languages this interpreter was not made with, and policies it cannot serve."""

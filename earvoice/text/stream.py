@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from earvoice.text.tokenizer import Tokenizer
 
@@ -38,6 +39,22 @@ class TextStream:
         self._decoder.reset()
         self._held_spaces = ""
         return shown
+
+    def save(self) -> dict[str, Any]:
+        """What it remembers, for JSON."""
+        pending, flag = self._decoder.getstate()
+        return {
+            "pending": pending.hex(),
+            "flag": flag,
+            "held_spaces": self._held_spaces,
+            "at_start": self._at_start,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Goes on where `save` was. Raises: KeyError, ValueError for something else."""
+        self._decoder.setstate((bytes.fromhex(saved["pending"]), int(saved["flag"])))
+        self._held_spaces = str(saved["held_spaces"])
+        self._at_start = bool(saved["at_start"])
 
     def _show(self, text: str) -> str:
         if self._at_start and text:

@@ -1,0 +1,89 @@
+"""What `translate --server` and `listen` share: a stream of audio to a server, its words back."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from earvoice.audio import Audio, AudioClock
+from earvoice.cli.sinks import SUFFIXES, Sink, make_sink
+from earvoice.driver import WallClock
+from earvoice.errors import UsageError
+
+if TYPE_CHECKING:
+    from earvoice.serve.client import Client
+
+
+def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
+    """Send the packets to `args.server` and write what comes back."""
+    suffix = args.output.suffix.lower() if args.output is not None else ""
+    form = args.format or SUFFIXES.get(suffix, "text")
+    paced = args.clock == "wall"
+    with contextlib.ExitStack() as stack:
+        file: TextIO = sys.stdout
+        if args.output is not None:
+            file = stack.enter_context(args.output.open("w", encoding="utf-8"))
+        sink = make_sink(form, file)
+        stack.callback(sink.close)
+        client = make_client(args)
+        asyncio.run(_translate(client, _in_thread(packets, paced=paced), sink))
+        if client.counts.reconnects:
+            print(f"earvoice: reconnected {client.counts.reconnects} times", file=sys.stderr)
+    return 0
+
+
+def make_client(args: argparse.Namespace) -> Client:
+    """A client for the options. Errors: `UsageError` without the extra `serve`."""
+    try:
+        from earvoice.serve.client import Client
+        from earvoice.serve.protocol import Start
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed; pip install 'earvoice[serve]' brings it"
+        ) from None
+    from pydantic import ValidationError
+
+    try:
+        start = Start(
+            model=args.model, src_lang=args.src_lang, tgt_lang=args.tgt_lang, policy=_policy(args)
+        )
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        option = str(fault["loc"][0]).replace("_", "-")
+        raise UsageError(f"--{option} is {fault['input']!r}: {fault['msg']}") from None
+    token = _read_token(args.token_file) if args.token_file is not None else None
+    return Client(args.server, start=start, token=token)
+
+
+def _policy(args: argparse.Namespace) -> str | None:
+    options = {name: getattr(args, name, None) for name in ("k", "n", "frames", "layer")}
+    given = ",".join(f"{name}={value}" for name, value in options.items() if value is not None)
+    kind = args.policy or ("wait-k" if given else None)
+    return f"{kind}:{given}" if given else kind
+
+
+def _read_token(path: Path) -> str:
+    from earvoice.serve.auth import read_tokens
+
+    return read_tokens(path)[0]
+
+
+async def _translate(client: Client, packets: AsyncIterator[Audio], sink: Sink) -> None:
+    async for stamped in client.translate(packets):
+        sink.take(stamped)
+
+
+async def _in_thread(packets: Iterator[Audio], *, paced: bool) -> AsyncIterator[Audio]:
+    """The packets, read where waiting for them stops nothing; at the pace of speech if `paced`."""
+    clock: AudioClock | None = None
+    wall = WallClock()
+    while (packet := await asyncio.to_thread(next, packets, None)) is not None:
+        yield packet
+        if paced:
+            clock = clock or AudioClock(packet.rate_hz)
+            await asyncio.to_thread(wall.wait_until, clock.advance(packet.n_samples))

@@ -1,0 +1,8 @@
+"""Live translation over the wire: protocol, scheduler, server, client. Imports no torch.
+
+    browser or program  <-- web socket -->  network process  <-- pipe -->  engine process
+                                            sessions' audio                models, batches
+                                            and events, kept
+
+`docs/serving.md` says how to run it, `docs/protocol.md` what goes over the wire.
+"""

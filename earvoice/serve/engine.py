@@ -1,0 +1,168 @@
+"""The engine process: owns the models, advances all sessions, speaks over one socket.
+
+Three threads: one reads the socket, one writes it, the main one computes; so neither a slow
+network process nor a long step of a model stops the others from taking messages.
+
+    from the network process   open, audio, update, finish, close, ping, stop
+    to the network process     ready, opened, said, snapshot, failed, rebuild, update_failed,
+                               step, pong
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from earvoice.events import to_json
+from earvoice.serve.scheduler import Item, Output, Scheduler, Snapshot
+from earvoice.serve.settings import EngineSettings
+from earvoice.serve.wire import Message, Unpacker, pack
+from earvoice.session import Interpreter
+
+_READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A loaded model and what it translates."""
+
+    name: str
+    interpreter: Interpreter
+    src_langs: tuple[str, ...]
+    tgt_langs: tuple[str, ...]
+
+
+def run(sock: socket.socket, models: Mapping[str, ServedModel], settings: EngineSettings) -> None:
+    """Serve until the network process says stop or goes away."""
+    engine = _Engine(sock, models, settings)
+    engine.run()
+
+
+class _Engine:
+    def __init__(
+        self, sock: socket.socket, models: Mapping[str, ServedModel], settings: EngineSettings
+    ) -> None:
+        self._sock = sock
+        self._models = models
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        interpreters = {name: model.interpreter for name, model in models.items()}
+        self._scheduler = Scheduler(interpreters, settings, time.monotonic)
+        self._stopped = False
+
+    def run(self) -> None:
+        reader = threading.Thread(target=self._read, daemon=True)
+        writer = threading.Thread(target=self._write, daemon=True)
+        reader.start()
+        writer.start()
+        self._send(Message("ready", 0, {"models": [_describe(m) for m in self._models.values()]}))
+        while not self._stopped:
+            self._take_messages()
+            started_s = time.monotonic()
+            outputs = self._scheduler.step()
+            if self._scheduler.last_batch:
+                took_s = time.monotonic() - started_s
+                self._send(Message("step", 0, {"batch": self._scheduler.last_batch, "s": took_s}))
+            for output in outputs:
+                self._tell(output)
+        self._outbox.put(None)
+        writer.join(timeout=2)
+
+    def _take_messages(self) -> None:
+        """All that came; waits for one if there is nothing to compute."""
+        wait = not self._scheduler.busy
+        while not self._stopped:
+            try:
+                message = self._inbox.get(block=wait)
+            except queue.Empty:
+                return
+            wait = False
+            if message is None:
+                self._stopped = True
+            else:
+                self._take(message)
+
+    def _take(self, message: Message) -> None:
+        head, number = message.head, message.session
+        match message.kind:
+            case "audio":
+                samples = np.frombuffer(message.body, dtype="<f4")
+                self._scheduler.add(number, Item("audio", samples))
+            case "open":
+                place = head.get("snapshot")
+                snapshot = None
+                if place is not None:
+                    snapshot = Snapshot(place["items"], place["index"], place["fed"], message.body)
+                output = self._scheduler.open(
+                    number, head["model"], head["request"], snapshot, alone=head["alone"]
+                )
+                if output.error is None:
+                    self._send(Message("opened", number, {"done_s": output.done_s}))
+                self._tell(output)
+            case "update":
+                self._scheduler.add(number, Item("update", changes=head["changes"]))
+            case "finish":
+                self._scheduler.add(number, Item("finish"))
+            case "close":
+                self._scheduler.close(number)
+            case "ping":
+                self._send(Message("pong"))
+            case "stop":
+                self._stopped = True
+
+    def _tell(self, output: Output) -> None:
+        number = output.session
+        if output.error is not None:
+            head = {"error": output.error, "refused": output.refused}
+            self._send(Message("failed", number, head))
+            return
+        if output.rebuild:
+            self._send(Message("rebuild", number))
+            return
+        if output.update_error is not None:
+            self._send(Message("update_failed", number, {"error": output.update_error}))
+            return
+        head = {
+            "index": output.index,
+            "events": [to_json(event) for event in output.events],
+            "done_s": output.done_s,
+        }
+        self._send(Message("said", number, head))
+        if output.snapshot is not None:
+            taken = output.snapshot
+            place = {"items": taken.items, "index": taken.index, "fed": taken.fed}
+            self._send(Message("snapshot", number, place, taken.data))
+
+    def _send(self, message: Message) -> None:
+        self._outbox.put(message)
+
+    def _read(self) -> None:
+        unpacker = Unpacker()
+        try:
+            while data := self._sock.recv(_READ_BYTES):
+                for message in unpacker.push(data):
+                    self._inbox.put(message)
+        except OSError:
+            pass  # the other end is gone, which ends this process too
+        self._inbox.put(None)
+
+    def _write(self) -> None:
+        try:
+            while (message := self._outbox.get()) is not None:
+                self._sock.sendall(pack(message))
+        except OSError:
+            self._inbox.put(None)
+
+
+def _describe(model: ServedModel) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "src_langs": list(model.src_langs),
+        "tgt_langs": list(model.tgt_langs),
+    }

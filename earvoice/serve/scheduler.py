@@ -1,0 +1,272 @@
+"""Whose turn it is: many sessions, few models, steps in batches.
+
+    inbox of a session   [audio][audio][update][audio][finish]
+                          fed at once    ^ waits until what came before is processed
+
+so an update takes effect at the same sample whether the machine is fast or slow, and a session
+that is fed again after a fault says the same again.
+
+Fairness. Who is furthest behind real time goes first; a recording that is fed faster than it is
+spoken is ahead of real time and waits for those who speak. A step takes every session of one
+model that is ready, at most `max_batch`; the models take turns by the same measure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from earvoice.audio import Audio
+from earvoice.errors import EarvoiceError, UsageError
+from earvoice.events import Event, Finished
+from earvoice.policies import parse_policy
+from earvoice.serve.settings import EngineSettings
+from earvoice.session import Interpreter, Request, Resumable, Session
+from earvoice.units import SAMPLE_RATE, Samples, Seconds
+
+ItemKind = Literal["audio", "update", "finish"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing a client did. `audio`: float32 [W] at 16 kHz; `changes`: of an update."""
+
+    kind: ItemKind
+    audio: Any = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A session up to its first `items` items and `index` events."""
+
+    items: int
+    index: int
+    fed: Samples
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a step did to one session.
+
+    `index`: number of the first event within its session; `done_s`: audio processed.
+    `error`: the session is over (`refused`: by its own request). `update_error`: it goes on.
+    `rebuild`: it was in a batch that failed and has to be opened anew, from its last snapshot.
+    """
+
+    session: int
+    index: int = 0
+    events: tuple[Event, ...] = ()
+    done_s: Seconds = 0.0
+    snapshot: Snapshot | None = None
+    error: str | None = None
+    refused: bool = False
+    update_error: str | None = None
+    rebuild: bool = False
+
+
+@dataclass
+class _Task:
+    number: int
+    model: str
+    session: Session
+    opened_s: Seconds
+    began_s: Seconds  # audio already processed when it was opened here
+    fed: Samples = 0
+    items: int = 0
+    index: int = 0
+    saved: Samples = 0
+    ready: bool = False
+    alone: bool = False  # until it has caught up: one of a batch that failed
+    inbox: deque[Item] = field(default_factory=deque)
+
+    @property
+    def done_s(self) -> Seconds:
+        return max(0.0, self.fed / SAMPLE_RATE - self.session.lag_s)
+
+    def behind_s(self, now_s: Seconds) -> Seconds:
+        """How far it is behind what real time has had it hear; negative if ahead."""
+        return (now_s - self.opened_s) - (self.done_s - self.began_s)
+
+
+class Scheduler:
+    """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Interpreter],
+        settings: EngineSettings,
+        clock: Callable[[], Seconds],
+    ) -> None:
+        self._models = models
+        self._settings = settings
+        self._clock = clock
+        self._tasks: dict[int, _Task] = {}
+        self.last_batch = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has something to do."""
+        return any(task.ready or task.inbox for task in self._tasks.values())
+
+    def open(
+        self,
+        number: int,
+        model: str,
+        request: Mapping[str, Any],
+        snapshot: Snapshot | None = None,
+        *,
+        alone: bool = False,
+    ) -> Output:
+        """Begin a session, or go on with one from where a snapshot was taken.
+
+        `alone`: in no batch until it has caught up, because it was in one that failed.
+        """
+        try:
+            interpreter = self._interpreter(model)
+            asked = _request(request)
+            if snapshot is None:
+                session = interpreter.open(asked)
+            elif isinstance(interpreter, Resumable):
+                session = interpreter.restore(asked, snapshot.data)
+            else:
+                raise UsageError(f"model {model!r} takes no snapshots")
+        except EarvoiceError as error:
+            return Output(number, error=str(error), refused=True)
+        except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
+            return Output(number, error=type(error).__name__)
+        task = _Task(number, model, session, self._clock(), 0.0, alone=alone)
+        if snapshot is not None:
+            task.ready = True  # a chunk may have waited when it was saved
+            task.fed = task.saved = snapshot.fed
+            task.items, task.index = snapshot.items, snapshot.index
+            task.began_s = task.done_s
+        self._tasks[number] = task
+        return Output(number, task.index, done_s=task.done_s)
+
+    def add(self, number: int, item: Item) -> None:
+        """Put an item into a session's inbox; nothing for a session that is over."""
+        task = self._tasks.get(number)
+        if task is not None:
+            task.inbox.append(item)
+
+    def close(self, number: int) -> None:
+        """Drop a session."""
+        self._tasks.pop(number, None)
+
+    def step(self) -> list[Output]:
+        """One batch of one model, and what it lets sessions do next."""
+        outputs: list[Output] = []
+        for task in list(self._tasks.values()):
+            outputs += self._pull(task)
+        ready = [task for task in self._tasks.values() if task.ready]
+        self.last_batch = 0
+        if not ready:
+            return outputs
+        now_s = self._clock()
+        ready.sort(key=lambda task: -task.behind_s(now_s))
+        first = ready[0]
+        batch = [task for task in ready if task.model == first.model and not task.alone]
+        batch = [first] if first.alone else batch[: self._settings.max_batch]
+        outputs += self._advance(self._models[first.model], batch)
+        self.last_batch = len(batch)
+        return outputs
+
+    def _pull(self, task: _Task) -> list[Output]:
+        """Feed what waits, up to an update or the end, which wait until it is processed."""
+        outputs: list[Output] = []
+        while task.inbox:
+            item = task.inbox[0]
+            if item.kind != "audio" and task.ready:
+                break
+            task.inbox.popleft()
+            task.items += 1
+            try:
+                outputs += self._take(task, item)
+            except Exception as error:  # noqa: BLE001
+                outputs.append(self._failed(task, error))
+                break
+        return outputs
+
+    def _take(self, task: _Task, item: Item) -> list[Output]:
+        if item.kind == "audio":
+            samples = np.asarray(item.audio, dtype=np.float32)
+            task.session.feed(Audio.of(samples))
+            task.fed += samples.size
+            task.ready = True
+            return []
+        if item.kind == "finish":
+            return [self._said(task, task.session.finish())]
+        try:
+            changes = dict(item.changes)
+            if "policy" in changes:
+                changes["policy"] = parse_policy(changes["policy"])
+            return [self._said(task, task.session.update(**changes))]
+        except EarvoiceError as error:
+            return [Output(task.number, task.index, done_s=task.done_s, update_error=str(error))]
+
+    def _advance(self, interpreter: Interpreter, batch: list[_Task]) -> list[Output]:
+        before = [task.session.lag_s for task in batch]
+        try:
+            said = interpreter.advance([task.session for task in batch])
+        except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
+            if len(batch) == 1:
+                return [self._failed(batch[0], error)]
+            # Whose fault it was shows when each is advanced alone; and none of them can be
+            # trusted now, because the step broke off somewhere in the middle.
+            for task in batch:
+                self.close(task.number)
+            return [Output(task.number, task.index, rebuild=True) for task in batch]
+        outputs: list[Output] = []
+        for task, lag_s, events in zip(batch, before, said, strict=True):
+            task.ready = bool(events) or task.session.lag_s != lag_s
+            task.alone = task.alone and task.ready
+            if task.ready:
+                outputs.append(self._said(task, events, self._snapshot_of(interpreter, task)))
+        return outputs
+
+    def _snapshot_of(self, interpreter: Interpreter, task: _Task) -> bool:
+        due = task.fed - task.saved >= self._settings.snapshot_s * SAMPLE_RATE
+        return due and isinstance(interpreter, Resumable)
+
+    def _said(self, task: _Task, events: list[Event], snapshot: bool = False) -> Output:
+        index = task.index
+        task.index += len(events)
+        taken: Snapshot | None = None
+        if events and isinstance(events[-1], Finished):
+            del self._tasks[task.number]
+        elif snapshot:
+            taken = self._save(task)
+        return Output(task.number, index, tuple(events), task.done_s, taken)
+
+    def _save(self, task: _Task) -> Snapshot:
+        interpreter = self._models[task.model]
+        if not isinstance(interpreter, Resumable):
+            raise UsageError(f"model {task.model!r} takes no snapshots")
+        task.saved = task.fed
+        return Snapshot(task.items, task.index, task.fed, interpreter.save(task.session))
+
+    def _failed(self, task: _Task, error: Exception) -> Output:
+        self.close(task.number)
+        # Only the kind: the words of an exception may quote what was said.
+        return Output(task.number, task.index, done_s=task.done_s, error=type(error).__name__)
+
+    def _interpreter(self, model: str) -> Interpreter:
+        if model not in self._models:
+            raise UsageError(f"model is {model!r}, it must be one of {', '.join(self._models)}")
+        return self._models[model]
+
+
+def _request(options: Mapping[str, Any]) -> Request:
+    policy = options.get("policy")
+    return Request(
+        src_lang=options["src_lang"],
+        tgt_lang=options["tgt_lang"],
+        policy=None if policy is None else parse_policy(policy),
+        transcript=bool(options.get("transcript", False)),
+    )

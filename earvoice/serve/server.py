@@ -1,0 +1,109 @@
+"""Runs the application on uvicorn; the first SIGTERM drains, the second ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from earvoice.errors import EarvoiceError
+from earvoice.serve.app import LiveServer
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens. `port` 0: any free one. `tls`: certificate and key."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    tls: tuple[Path, Path] | None = None
+
+
+class ListenError(EarvoiceError):
+    """The server cannot start."""
+
+
+def serve(live: LiveServer, address: Address) -> None:
+    """Serve until a signal. Errors: `ListenError`."""
+    config = uvicorn_config(live, address.host, address.port, address.tls)
+    server = _Server(config, live)
+    server.run()
+    if not server.started:
+        raise ListenError(f"cannot listen on {address.host}:{address.port}; see the log above")
+
+
+def uvicorn_config(
+    live: LiveServer, host: str, port: int, tls: tuple[Path, Path] | None = None
+) -> uvicorn.Config:
+    """How uvicorn runs it: limits enforced while reading, no deflate, no access log."""
+    certificate, key = tls or (None, None)
+    config = uvicorn.Config(
+        live.app,
+        host=host,
+        port=port,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        ws="websockets-sansio",
+        ws_max_size=live.settings.limits.max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,
+    )
+    if tls is not None:
+        config.load()
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, live: LiveServer) -> None:
+        super().__init__(config)
+        self._live = live
+        self._drain: asyncio.Task[None] | None = None
+        self._signals = 0
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Listen, then say where, for whoever started this."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        for server in getattr(self, "servers", []):
+            for sock in server.sockets:
+                host, port = sock.getsockname()[:2]
+                scheme = "https" if self.config.ssl is not None else "http"
+                shown = f"[{host}]" if ":" in host else host
+                sys.stderr.write(f"earvoice: serving on {scheme}://{shown}:{port}\n")
+                sys.stderr.flush()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains; a second one, or Ctrl-C, does not wait."""
+        self._signals += 1
+        if self._signals > 1 or sig == signal.SIGINT:
+            self.should_exit = True
+            return
+        self._loop().call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        self._drain = self._loop().create_task(self._drain_then_exit())
+
+    async def _drain_then_exit(self) -> None:
+        await self._live.drain()
+        self.should_exit = True
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._running
+
+    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """As uvicorn's, remembering the loop for the signals."""
+        self._running = asyncio.get_running_loop()
+        await super().serve(sockets)  # type: ignore[arg-type]

@@ -1,0 +1,223 @@
+"""All sessions of the network process: who may open one, who may come back, who has to go."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import statistics
+import time
+from collections.abc import Callable
+
+from earvoice.serve.errors import Fault
+from earvoice.serve.frames import FrameReader
+from earvoice.serve.live import LiveSession
+from earvoice.serve.metrics import Metrics
+from earvoice.serve.protocol import ModelInfo, Resume, Start
+from earvoice.serve.settings import ServeSettings
+from earvoice.serve.wire import Message
+from earvoice.serve.worker import Engine
+from earvoice.units import Seconds
+
+_log = logging.getLogger("earvoice.serve")
+
+
+class Sessions:
+    """The sessions by id, tied to the engine. `clock`: seconds that never go back."""
+
+    def __init__(
+        self,
+        command: list[str],
+        settings: ServeSettings,
+        metrics: Metrics,
+        clock: Callable[[], Seconds] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.draining = False
+        self._clock = clock
+        self._by_id: dict[str, LiveSession] = {}
+        self._by_number: dict[int, LiveSession] = {}
+        self._next_number = 1
+        self.engine = Engine(command, settings.engine, self._on_message, self._on_up, self._on_down)
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What the engine serves."""
+        return self.engine.models
+
+    @property
+    def live(self) -> list[LiveSession]:
+        """Sessions that take the engine's time."""
+        return [session for session in self._by_id.values() if not session.over]
+
+    def refusal(self) -> Fault | None:
+        """Why no session can be opened now, None if one can."""
+        if self.draining:
+            return Fault("overloaded", "the server shuts down", retry_after_s=10.0)
+        live = self.live
+        if len(live) >= self.settings.max_sessions:
+            return Fault(
+                "overloaded",
+                f"all {self.settings.max_sessions} sessions are taken",
+                retry_after_s=5.0,
+            )
+        if live:
+            lag_s = statistics.median(session.lag_s for session in live)
+            if lag_s > self.settings.admit_lag_s:
+                return Fault(
+                    "overloaded",
+                    f"the sessions lag {lag_s:.1f} s behind; no more are taken",
+                    retry_after_s=round(lag_s, 1),
+                )
+        return None
+
+    def open(self, start: Start) -> LiveSession:
+        """A new session. Errors: `Fault`."""
+        refusal = self.refusal()
+        if refusal is not None:
+            self.metrics.refused.inc()
+            raise refusal
+        model, src_lang, tgt_lang = self._choose(start)
+        sound = start.audio
+        request = {
+            "src_lang": src_lang,
+            "tgt_lang": tgt_lang,
+            "policy": start.policy,
+            "transcript": start.transcript,
+        }
+        session = LiveSession(
+            self._next_number,
+            model,
+            request,
+            FrameReader(sound.encoding, sound.rate_hz, sound.channels),
+            self.settings,
+            self.engine.send,
+            self._clock(),
+        )
+        session.wants_drafts = start.drafts
+        self._next_number += 1
+        self._by_id[session.id] = self._by_number[session.number] = session
+        session.open()
+        _log.info("session_open", extra={"session": session.number, "model": model})
+        return session
+
+    def resume(self, name: str, message: Resume) -> LiveSession:
+        """A session whose connection broke. Errors: `Fault` resume_refused.
+
+        A token is good once. The one before stays good until the client shows that it has
+        the new one; a token used again after that ends the session.
+        """
+        session = self._by_id.get(name)
+        if session is None:
+            raise Fault("resume_refused", "there is no such session (any more)")
+        given = message.token.encode()
+        if secrets.compare_digest(given, session.token.encode()):
+            session.old_tokens = [session.token]
+        elif not any(secrets.compare_digest(given, old.encode()) for old in session.old_tokens):
+            if any(secrets.compare_digest(given, old.encode()) for old in session.spent_tokens):
+                _log.warning("token_reused", extra={"session": session.number})
+                self.remove(session, Fault("resume_refused", "a token was used twice"))
+            raise Fault("resume_refused", "the token is not (any more) the session's")
+        if message.last_seq < session.first_seq - 1:
+            raise Fault("resume_refused", "events after last_seq were confirmed and forgotten")
+        session.token = secrets.token_urlsafe(24)
+        session.left_s = None
+        session.reader.forget_rest()
+        session.ack(message.last_seq)
+        self.metrics.resumed.inc()
+        _log.info("session_resumed", extra={"session": session.number})
+        return session
+
+    def left(self, session: LiveSession, *, for_good: bool) -> None:
+        """A connection ended; the session waits for another unless it is `for_good`."""
+        if for_good or (session.over and session.acked_seq >= session.last_seq):
+            self.remove(session)
+        elif session.left_s is None:
+            session.left_s = self._clock()
+
+    def remove(self, session: LiveSession, fault: Fault | None = None) -> None:
+        """Forget a session, and its row in the engine."""
+        if self._by_id.pop(session.id, None) is None:
+            return
+        del self._by_number[session.number]
+        if fault is not None:
+            session.fail(fault)
+        if not session.over or fault is not None:
+            self.engine.send(Message("close", session.number))
+        _log.info(
+            "session_closed",
+            extra={"session": session.number, "audio_s": round(session.heard_s, 3)},
+        )
+
+    def sweep(self) -> None:
+        """End what has waited or lasted too long; called about once a second."""
+        now_s = self._clock()
+        limits = self.settings.limits
+        for session in list(self._by_id.values()):
+            waited_s = 0.0 if session.left_s is None else now_s - session.left_s
+            if waited_s > limits.resume_window_s:
+                self.remove(session)
+            elif now_s - session.opened_s > limits.max_session_s and not session.over:
+                fault = Fault("session_expired", f"a session lasts {limits.max_session_s:g} s")
+                self.remove(session, fault)
+
+    def _choose(self, start: Start) -> tuple[str, str, str]:
+        """Model and languages; what is not said is the first that fits."""
+
+        def fits(asked: str | None, has: tuple[str, ...]) -> str | None:
+            if asked is None:
+                return has[0]
+            return next((tag for tag in has if asked in (tag, tag.split("-")[0])), None) or next(
+                (asked for tag in has if asked.split("-")[0] == tag), None
+            )
+
+        for model in self.models:
+            src_lang = fits(start.src_lang, model.src_langs)
+            tgt_lang = fits(start.tgt_lang, model.tgt_langs)
+            if start.model in (None, model.name) and src_lang and tgt_lang:
+                return model.name, src_lang, tgt_lang
+        there = "; ".join(
+            f"{model.name}: {'/'.join(model.src_langs)} to {'/'.join(model.tgt_langs)}"
+            for model in self.models
+        )
+        raise Fault("request_refused", f"no such model and languages; there are {there}")
+
+    def _on_message(self, message: Message) -> None:
+        if message.kind == "step":
+            self.metrics.step(message.head["batch"], message.head["s"])
+            return
+        session = self._by_number.get(message.session)
+        if session is None:
+            return
+        head = message.head
+        match message.kind:
+            case "said":
+                self.metrics.events.inc(len(head["events"]))
+                session.said(head, self._clock())
+            case "opened":
+                session.recovering = False
+            case "snapshot":
+                session.saved(message)
+            case "rebuild":
+                self.metrics.rebuilt.inc()
+                _log.warning("session_rebuilt", extra={"session": session.number})
+                session.open(alone=True)
+            case "update_failed":
+                session.notify(Fault("update_refused", head["error"]))
+            case "failed":
+                code = "request_refused" if head["refused"] else "model_error"
+                text = head["error"] if head["refused"] else "the model failed on this session"
+                _log.error(
+                    "session_failed",
+                    extra={"session": session.number, "code": code, "kind": head["error"][:80]},
+                )
+                session.fail(Fault(code, text))
+
+    def _on_up(self) -> None:
+        for session in self.live:
+            session.open()
+
+    def _on_down(self) -> None:
+        self.metrics.engine_lost.inc()
+        for session in self.live:
+            session.recovering = True

@@ -1,0 +1,64 @@
+"""What the server allows. Every limit of a session is published in its first message."""
+
+from __future__ import annotations
+
+from earvoice.config import Config, Count, Positive, Share
+
+RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+ENCODINGS = ("s16le", "f32le")
+MAX_CHANNELS = 2
+
+
+class Limits(Config):
+    """Bounds of one session, as the first message says them."""
+
+    max_message_bytes: Count = 262_144
+    """A larger message closes the connection with 1009 before it is read whole."""
+    max_frame_s: Positive = 10.0
+    """Audio in one binary message."""
+    max_lag_s: Positive = 30.0
+    """Audio received and not yet processed; above it the server stops reading the socket."""
+    idle_s: Positive = 30.0
+    """Without audio and ping."""
+    max_session_s: Positive = 14_400.0
+    resume_window_s: Positive = 60.0
+    """How long a session waits for its client after a broken connection."""
+    write_stall_s: Positive = 30.0
+    """A client that does not read for so long is disconnected."""
+    max_kept_events: Count = 20_000
+    """Events kept for a resume; without acks older ones are dropped once sent."""
+    max_control_per_s: Count = 20
+
+
+class EngineSettings(Config):
+    """How sessions share the models."""
+
+    max_batch: Count = 64
+    """Sessions in one step; 1 serves them one at a time."""
+    snapshot_s: Positive = 15.0
+    """Audio between two snapshots of a session, which bound what a new engine must hear again."""
+    replay_s: Positive = 300.0
+    """Audio kept where a model gives no snapshots; a longer session ends with its engine."""
+    hang_s: Positive = 30.0
+    """An engine that does not answer for so long is killed and replaced."""
+    start_s: Positive = 120.0
+    """How long an engine may take to load its models."""
+
+
+class ServeSettings(Config):
+    """The server. `earvoice serve --config FILE` reads it from YAML."""
+
+    max_sessions: Count = 64
+    admit_lag_s: Positive = 5.0
+    """No new session while the median lag of the others is above this."""
+    ack_s: Positive = 0.5
+    """How often received samples and lag are told."""
+    drain_s: Share = 30.0
+    """After SIGTERM sessions have so long to end."""
+    handshake_s: Positive = 10.0
+    """From the open connection to its first message."""
+    max_connections_per_address: Count = 256
+    origins: tuple[str, ...] = ()
+    """Origins of pages allowed besides the server's own."""
+    limits: Limits = Limits()
+    engine: EngineSettings = EngineSettings()

@@ -1,0 +1,126 @@
+// A client of the native protocol (docs/protocol.md): sends audio, keeps it until the server has
+// it, and goes on with the same session after a broken connection.
+const RETRY_MS = [250, 500, 1000, 2000, 5000];
+const MAX_BUFFER_S = 120;
+
+export class Stream {
+  // say: called with every event and draft; state: with (text, bad); lag: with seconds.
+  constructor(start, token, { say, state, lag }) {
+    Object.assign(this, { start, token, say, state, lag });
+    this.packets = [];
+    this.heard = 0;
+    this.next = 0;
+    this.lastSeq = -1;
+    this.failures = 0;
+    this.ended = this.over = false;
+    this.connect();
+    this.timer = setInterval(() => this.keepAlive(), 5000);
+  }
+
+  connect() {
+    const base = location.origin.replace(/^http/, "ws") + "/v1/stream";
+    const protocols = ["earvoice.v1"];
+    if (this.token) {
+      const coded = btoa(this.token).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+      protocols.push("bearer." + coded);
+    }
+    this.open = false;
+    this.socket = new WebSocket(this.session ? `${base}/${this.session}` : base, protocols);
+    this.socket.onmessage = (event) => this.take(JSON.parse(event.data));
+    this.socket.onclose = () => this.closed();
+    this.socket.onopen = () => this.sendJson(this.session
+      ? { type: "resume", token: this.resumeToken, last_seq: this.lastSeq }
+      : this.start);
+  }
+
+  take(message) {
+    if (message.type === "started" || message.type === "resumed") {
+      this.session = message.session;
+      this.resumeToken = message.token;
+      this.failures = 0;
+      this.open = true;
+      this.forget(message.samples ?? 0);
+      this.next = 0;
+      this.sendJson({ type: "ping" });
+      this.state("Listening", false);
+      this.flush();
+    } else if (message.type === "received") {
+      this.forget(message.samples);
+      this.lag(message.lag_s);
+      if (message.recovering) this.state("Recovering…", true);
+    } else if (message.type === "event") {
+      if (message.seq <= this.lastSeq) return;
+      this.lastSeq = message.seq;
+      this.say(message);
+      const done = message.event.type === "finished";
+      if (done || message.seq % 16 === 15) this.sendJson({ type: "ack", seq: message.seq });
+      if (done) this.finishUp("Done", false);
+    } else if (message.type === "draft") {
+      this.say(message);
+    } else if (message.type === "closing") {
+      this.state("The server shuts down soon", true);
+    } else if (message.type === "error") {
+      this.state(message.message, true);
+      if (message.fatal && !message.resumable) this.finishUp(message.message, true);
+    }
+  }
+
+  closed() {
+    this.open = false;
+    if (this.over) return;
+    if (!this.session && this.failures > 0) {
+      this.finishUp("The server cannot be reached, is full or wants a token", true);
+      return;
+    }
+    this.state("Reconnecting…", true);
+    const pause = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)];
+    setTimeout(() => { if (!this.over) this.connect(); }, pause * (0.5 + Math.random() / 2));
+  }
+
+  // pcm: ArrayBuffer of s16le.
+  push(pcm) {
+    if (this.ended || this.over) return;
+    this.packets.push({ offset: this.heard, samples: pcm.byteLength / 2, pcm });
+    this.heard += pcm.byteLength / 2;
+    const kept = (this.heard - this.packets[0].offset) / this.start.audio.rate_hz;
+    if (kept > MAX_BUFFER_S) this.finishUp("The connection was broken for too long", true);
+    this.flush();
+  }
+
+  end() {
+    this.ended = true;
+    this.flush();
+  }
+
+  flush() {
+    if (!this.open) return;
+    for (; this.next < this.packets.length; this.next++) {
+      const { offset, pcm } = this.packets[this.next];
+      const frame = new Uint8Array(8 + pcm.byteLength);
+      new DataView(frame.buffer).setBigUint64(0, BigInt(offset), true);
+      frame.set(new Uint8Array(pcm), 8);
+      this.socket.send(frame);
+    }
+    if (this.ended) this.sendJson({ type: "finish", samples: this.heard });
+  }
+
+  forget(received) {
+    while (this.packets.length && this.packets[0].offset + this.packets[0].samples <= received) {
+      this.packets.shift();
+      this.next = Math.max(0, this.next - 1);
+    }
+  }
+
+  keepAlive() { if (this.open) this.sendJson({ type: "ping" }); }
+
+  sendJson(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  finishUp(text, bad) {
+    this.over = true;
+    clearInterval(this.timer);
+    this.socket.close(1000);
+    this.state(text, bad, true);
+  }
+}

@@ -1,0 +1,102 @@
+"""An append session as bytes, exact to the sample, and back: for another process, or later.
+
+Safetensors: the row of the speech model, the used part of the row of the cache, and the audio
+that waits; in the header, as JSON, the counters. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from earvoice.errors import UsageError
+from earvoice.policies import PolicySpec, format_policy, parse_policy
+from earvoice.sessions.progress import Progress
+from earvoice.text.prompt import Prompt
+
+if TYPE_CHECKING:
+    from earvoice.sessions.append import AppendInterpreter, AppendSession
+
+_FORM = "append-1"
+
+
+def save_session(owner: AppendInterpreter, session: AppendSession) -> bytes:
+    """The bytes of a session. Raises: UsageError where its policy is not one of the package."""
+    policy = session.policy
+    if not isinstance(policy, PolicySpec):
+        raise UsageError(f"policy is {policy!r}; a session with a policy of your own stays here")
+    head: dict[str, Any] = {
+        "form": _FORM,
+        "progress": dataclasses.asdict(session.progress),
+        "heard": session.audio.heard,
+        "span_start_s": session.span_start_s,
+        "text": session.text.save(),
+        "policy": format_policy(policy),
+    }
+    used = int(owner.cache.length[session.row])
+    tensors = {f"speech.{k}": leaf for k, leaf in owner.speech_state.save_row(session.row).items()}
+    for name, leaf in owner.cache.save_row(session.row).items():
+        tensors[f"cache.{name}"] = _used(name, leaf, used)
+    tensors["audio"] = torch.from_numpy(session.audio.save())
+    tensors["head"] = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
+    return save({name: leaf.contiguous() for name, leaf in tensors.items()})
+
+
+def restore_session(owner: AppendInterpreter, session: AppendSession, data: bytes) -> None:
+    """Makes a new session what the saved one was.
+
+    Raises: UsageError for bytes of something else, or of a model of other sizes.
+    """
+    try:
+        tensors = load(data)
+        head = json.loads(tensors.pop("head").numpy().tobytes())
+        if head["form"] != _FORM:
+            raise UsageError(f"the snapshot has form {head['form']!r}, it must be {_FORM!r}")
+        speech = {k[7:]: leaf for k, leaf in tensors.items() if k.startswith("speech.")}
+        cache = {k[6:]: leaf for k, leaf in tensors.items() if k.startswith("cache.")}
+        own = owner.cache.save_row(session.row)
+        for name, leaf in cache.items():
+            cache[name] = _filled(name, own[name], leaf)
+        owner.speech_state.load_row(session.row, speech)
+        owner.cache.load_row(session.row, cache)
+        session.progress = _progress(head["progress"])
+        session.audio.restore(head["heard"], tensors["audio"].numpy())
+        session.span_start_s = head["span_start_s"]
+        session.text.restore(head["text"])
+        session.policy = parse_policy(head["policy"])
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UsageError(f"the snapshot does not fit this model: {error}") from error
+
+
+def _used(name: str, leaf: Tensor, used: int) -> Tensor:
+    """The part of a cache leaf that holds entries: [layers, capacity, ...] or [capacity]."""
+    if name == "length":
+        return leaf
+    return leaf[:, :used] if name in ("k", "v") else leaf[:used]
+
+
+def _filled(name: str, whole: Tensor, part: Tensor) -> Tensor:
+    """A leaf of full size with the saved entries in front. Shapes as in `_used`."""
+    if name == "length":
+        return part
+    if name in ("k", "v"):
+        whole[:, : part.shape[1]] = part
+    else:
+        whole[: part.shape[0]] = part
+    return whole
+
+
+def _progress(saved: dict[str, Any]) -> Progress:
+    prompt = saved.pop("prompt")
+    previous = tuple(tuple(draft) for draft in saved.pop("previous"))
+    return Progress(
+        **saved,
+        previous=previous,
+        prompt=Prompt(tuple(prompt["before"]), tuple(prompt["after"])),
+    )

@@ -1,0 +1,66 @@
+"""An engine with scripted models, started by the tests of the server: `python fake_engine.py`."""
+
+import argparse
+import dataclasses
+import socket
+import time
+
+import numpy as np
+
+from earvoice.serve.engine import ServedModel, run
+from earvoice.serve.settings import EngineSettings
+from earvoice.testing import FakeInterpreter
+
+CHUNK = 1600  # 0.1 s
+
+
+def words(chunk):
+    """A word for every chunk, which names the chunk and what was heard in it."""
+    return [f"{round(chunk.start_s * 10)}:{np.abs(chunk.samples).sum() * 100:.0f}"]
+
+
+def failing(chunk):
+    """Fails on a loud chunk."""
+    if chunk.samples.size and np.abs(chunk.samples).max() > 0.9:
+        raise RuntimeError("SECRET words of a listener")
+    return words(chunk)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forgetful:
+    """A model that takes no snapshots."""
+
+    inner: FakeInterpreter
+
+    def open(self, request):
+        return self.inner.open(request)
+
+    def advance(self, sessions):
+        return self.inner.advance(sessions)
+
+
+def models():
+    plain = FakeInterpreter(words, chunk_samples=CHUNK)
+    slow = FakeInterpreter(words, chunk_samples=CHUNK, on_step=lambda: time.sleep(0.13))
+    return {
+        "plain": plain,
+        "drafts": FakeInterpreter(words, chunk_samples=CHUNK, drafts=True),
+        "failing": FakeInterpreter(failing, chunk_samples=CHUNK),
+        "slow": slow,
+        "forgetful": Forgetful(plain),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--settings", default="{}")
+    parser.add_argument("--fd", type=int, required=True)
+    args = parser.parse_args()
+    served = {
+        name: ServedModel(name, model, ("en",), ("de", "es")) for name, model in models().items()
+    }
+    run(
+        socket.socket(fileno=args.fd),
+        served,
+        EngineSettings.model_validate_json(args.settings),
+    )
