@@ -8,7 +8,9 @@ are, so loading costs reading the file.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from earvoice.config import parse
 from earvoice.errors import CheckpointError, ConfigError, UsageError
@@ -26,7 +28,13 @@ WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 
 
-def load(model: str | Path, *, policy: PolicySpec | None = None, rows: int = 1) -> Interpreter:
+def load(
+    model: str | Path,
+    *,
+    policy: PolicySpec | None = None,
+    rows: int = 1,
+    settings: Mapping[str, Any] | None = None,
+) -> Interpreter:
     """Loads a model.
 
     Args:
@@ -34,15 +42,19 @@ def load(model: str | Path, *, policy: PolicySpec | None = None, rows: int = 1) 
             model.safetensors, tokenizer.json and manifest.json.
         policy: default policy of its sessions; None is the model's own.
         rows: streams to make room for at once (more are added when needed).
+        settings: fields of its configuration for live use that are to be otherwise, such as
+            `pauses`; ConfigError for one it does not have.
     Raises: UsageError for an unknown name, CheckpointError for a damaged or foreign folder.
     """
     if rows < 1:
         raise UsageError(f"rows is {rows}, it must be 1 or more")
-    system, tokenizer = load_system(find(model))
+    system, tokenizer = load_system(find(model), settings)
     return system.interpreter(tokenizer, policy=policy, rows=rows)
 
 
-def load_system(folder: Path) -> tuple[System, Tokenizer]:
+def load_system(
+    folder: Path, settings: Mapping[str, Any] | None = None
+) -> tuple[System, Tokenizer]:
     """The network, in float32 and ready to run, and the vocabulary of a model folder.
 
     Raises: CheckpointError naming the file and what is wrong with it.
@@ -54,6 +66,9 @@ def load_system(folder: Path) -> tuple[System, Tokenizer]:
         )
     verify_manifest(folder, required=(CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
     config = read_config(folder / CONFIG_FILE)
+    if settings:
+        data = config.model_dump(mode="json") | dict(settings)
+        config = parse(data, type(config), where=f"{config.kind} model {folder.name}")
     tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
     if tokenizer.vocab_size != vocabulary_size(config):
         raise CheckpointError(

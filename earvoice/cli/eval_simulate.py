@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earvoice.audio.pauses import PauseKind
 from earvoice.cli.eval_run_folder import (
     note_run,
     recording_of,
@@ -86,6 +88,11 @@ def add_simulation(parser: argparse.ArgumentParser) -> None:
         default=40,
         metavar="MS",
         help="audio given at a time (default: 40)",
+    )
+    parser.add_argument(
+        "--pauses",
+        choices=typing.get_args(PauseKind),
+        help="where windows of an offline model end (default: the model's)",
     )
     parser.add_argument("--threads", type=int, default=1, help="of the arithmetic")
     others = parser.add_argument_group("systems of other tools")
@@ -185,6 +192,8 @@ def _model(args: argparse.Namespace) -> _System:
         "model_sha256": sha256(card.path / "manifest.json"),  # which lists every file's own
         "policy": format_policy(policy),
     }
+    settings = {} if args.pauses is None else {"pauses": args.pauses}
+    note |= settings
     src_lang, tgt_lang = args.src_lang or card.src_langs[0], args.tgt_lang or card.tgt_langs[0]
 
     def load() -> Interpreter:
@@ -193,7 +202,7 @@ def _model(args: argparse.Namespace) -> _System:
         from earvoice.loading import load as load_model
 
         torch.set_num_threads(args.threads)
-        return load_model(card.path, rows=args.streams)
+        return load_model(card.path, rows=args.streams, settings=settings)
 
     return _System(note, load, Request(src_lang, tgt_lang, policy))
 

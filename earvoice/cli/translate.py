@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 from rich.console import Console
 
 from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
+from earvoice.audio.pauses import PauseKind
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
 from earvoice.cli.remote import run_remote
 from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
@@ -74,6 +76,12 @@ def add_parser(subparsers: Any) -> None:
     add("--layer", type=int, help="align-att: whose attention is looked at, from 0")
     add_knowledge(parser)
     add(
+        "--pauses",
+        choices=typing.get_args(PauseKind),
+        help="where windows of an offline model end: at what energy or WebRTC's detector (extra "
+        "vad) takes for a pause, or fixed; default: the model's",
+    )
+    add(
         "--clock",
         choices=("wall", "ideal"),
         help="wall: at the pace of speech; ideal: as fast as possible "
@@ -100,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     from earvoice.loading import load
 
     _set_threads(args.threads, job.card)
-    session = load(job.card.path).open(job.request)
+    chosen = {} if args.pauses is None else {"settings": {"pauses": args.pauses}}
+    session = load(job.card.path, **chosen).open(job.request)
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
         if args.output is not None:

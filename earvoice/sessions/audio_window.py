@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.units import SAMPLE_RATE, Samples
-
-FRAME: Samples = SAMPLE_RATE // 50
-QUIET_FRAMES = 10
-"""A window is cut in the middle of the quietest 0.2 s of its newest segment."""
-PAUSE_LEVEL = 0.1
-"""A pause is that much quieter than the window, in amplitude (-20 dB)."""
+from earvoice.audio.pauses import PauseFinder, quietest
+from earvoice.units import Samples
 
 
 class AudioWindow:
@@ -26,9 +21,11 @@ class AudioWindow:
     nothing was written yet that came after the cut.
     """
 
-    def __init__(self, segment: Samples, most: int, pause_after: int) -> None:
+    def __init__(self, segment: Samples, most: int, pause_after: int, pauses: PauseFinder) -> None:
         self._segment, self._pause_after = segment, pause_after
         self._buffer = np.zeros(most * segment, dtype=np.float32)
+        self._pauses = pauses
+        self._pause: Samples | None = None
         self.start: Samples = 0
         self.size: Samples = 0
 
@@ -39,6 +36,8 @@ class AudioWindow:
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """One more segment."""
+        pause = self._pauses.hear(samples, self._buffer[: self.size])
+        self._pause = None if pause is None else self.size + pause
         self._buffer[self.size : self.size + samples.size] = samples
         self.size += samples.size
 
@@ -55,24 +54,13 @@ class AudioWindow:
         full = self.size + self._segment > self._buffer.size
         if not full and self.size < self._pause_after * self._segment:
             return None
+        if self._pause is not None or not full:
+            return self._pause
         newest = max(0, self.size - self._segment)
-        place, energy = _quietest(self._buffer[newest : self.size])
-        loud = float(np.square(self._buffer[: self.size]).mean())
-        return newest + place if full or energy < loud * PAUSE_LEVEL**2 else None
+        return newest + quietest(self._buffer[newest : self.size])[0]
 
     def drop(self, count: Samples) -> None:
         """Forgets the first `count` samples."""
         rest = self._buffer[count : self.size].copy()
         self._buffer[: rest.size] = rest
-        self.start, self.size = self.start + count, rest.size
-
-
-def _quietest(samples: NDArray[np.float32]) -> tuple[Samples, float]:
-    """The middle of the quietest stretch, and its mean energy."""
-    frames = max(1, samples.size // FRAME)
-    width = samples.size // frames
-    energies = np.square(samples[: frames * width]).reshape(frames, width).mean(axis=1)
-    stretch = min(QUIET_FRAMES, frames)
-    means = np.convolve(energies, np.full(stretch, 1 / stretch), mode="valid")
-    first = int(means.argmin())
-    return max(1, first * width + stretch * width // 2), float(means[first])
+        self.start, self.size, self._pause = self.start + count, rest.size, None

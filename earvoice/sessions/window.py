@@ -25,6 +25,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from earvoice.audio.pauses import EnergyPauses, PauseFinder
 from earvoice.errors import UsageError
 from earvoice.events import Event
 from earvoice.models.llm import Attentive, LanguageModel
@@ -67,10 +68,10 @@ class WindowSettings:
 
     pairs: source and target languages. prompt: token ids around the speech for source, target
     and the words written before. window: segments at most; pause_after: segments from which on a
-    pause ends it. context_words: told of earlier windows. entries: prompt and speech of a whole
-    window; text_tokens: text of one, and max_tokens of it per segment heard. align_att: what
-    AlignAtt looks at. Where a policy limits the words of a step, they are found greedily;
-    everything else with `search`.
+    pause ends it, and pauses makes what finds one in a stream. context_words: told of earlier
+    windows. entries: prompt and speech of a whole window; text_tokens: text of one, and max_tokens
+    of it per segment heard. align_att: what AlignAtt looks at. Where a policy limits the words of a
+    step, they are found greedily; everything else with `search`.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -85,6 +86,7 @@ class WindowSettings:
     max_tokens: int = 24
     context_words: int = 0
     align_att: AlignAttConfig = field(default_factory=AlignAttConfig)
+    pauses: Callable[[], PauseFinder] = EnergyPauses
 
 
 class WindowInterpreter:

@@ -49,7 +49,9 @@ class WindowSession(FedSession):
         self.stream = Stream("translation", self.languages[1])
         self.text = TextStream(owner.tokenizer)
         self.audio = SegmentBuffer(settings.segment_samples)
-        self.window = AudioWindow(settings.segment_samples, settings.window, settings.pause_after)
+        self.window = AudioWindow(
+            settings.segment_samples, settings.window, settings.pause_after, settings.pauses()
+        )
         self.tokens: list[int] = []
         self.end: Samples | None = None
         self.context: tuple[str, ...] = ()

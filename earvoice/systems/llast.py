@@ -35,6 +35,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from earvoice.audio.pauses import PauseKind, pause_finder
 from earvoice.config import Config, Count
 from earvoice.errors import UsageError
 from earvoice.models.adapters import Mlp
@@ -83,6 +84,7 @@ class LlastConfig(Config):
     pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
     phones: Annotated[int, Field(ge=0)] = 0
     align_att: AlignAttConfig = AlignAttConfig()
+    pauses: PauseKind = "energy"
 
     @field_validator("chat")
     @classmethod
@@ -235,6 +237,7 @@ class Llast(nn.Module):
             text_tokens=config.max_tokens,
             search=BeamSettings(config.beams),
             align_att=config.align_att,
+            pauses=pause_finder(config.pauses),
         )
         return WindowInterpreter(self, tokenizer, settings, rows=rows)
 

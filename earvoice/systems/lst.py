@@ -41,6 +41,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from earvoice.audio.pauses import PauseKind, pause_finder
 from earvoice.config import Config, Count
 from earvoice.models.adapters import ConvShrink, ConvShrinkConfig
 from earvoice.models.features import LogMel, WaveformConfig
@@ -108,6 +109,7 @@ class LstConfig(Config):
     pause_segments: Count = 8
     context_words: Annotated[int, Field(ge=0)] = 0
     align_att: AlignAttConfig = AlignAttConfig()
+    pauses: PauseKind = "energy"
     phones: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -238,6 +240,7 @@ class Lst(nn.Module):
             search=search,
             context_words=config.context_words,
             align_att=config.align_att,
+            pauses=pause_finder(config.pauses),
         )
         return WindowInterpreter(self, tokenizer, settings, rows=rows)
 

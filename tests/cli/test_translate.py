@@ -30,8 +30,9 @@ def model(tmp_path, monkeypatch):
     loaded = types.ModuleType("earvoice.loading")
     loaded.asked = []
 
-    def load(path, *, policy=None):
+    def load(path, *, policy=None, settings=None):
         assert path == folder
+        loaded.settings = settings
         interpreter = FakeInterpreter(scripted(WORDS))
 
         class Watched:
@@ -118,6 +119,11 @@ def test_options_become_the_request(model, talk, capsys, options, policy):
     (request,) = sys.modules["earvoice.loading"].asked
     assert (request.src_lang, request.tgt_lang) == ("en", "es")
     assert repr(request.policy) == repr(policy).strip("'")
+
+
+def test_pauses_are_a_setting_of_the_model(model, talk, capsys):
+    assert translate(talk, "--model", model, "--pauses", "webrtc") == 0
+    assert sys.modules["earvoice.loading"].settings == {"pauses": "webrtc"}
 
 
 @pytest.mark.parametrize(
