@@ -34,6 +34,7 @@ from earvoice.nn.state import State
 from earvoice.policies import Policy, Read, View, WaitK, drafts_after
 from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
+from earvoice.sessions.append_snapshot import restore_session, save_session
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.fed import FedSession
 from earvoice.sessions.numbering import TextPosition
@@ -103,7 +104,7 @@ class AppendSession(FedSession):
         self.text = TextStream(owner.tokenizer)
         self.progress = Progress(prompt=owner.settings.prompt(wait_of(self.policy)))
         self.audio = SegmentBuffer(owner.segment_samples)
-        self._span_start_s = 0.0
+        self.span_start_s = 0.0
         self._done = False
 
     def _advance(self) -> list[Event]:
@@ -125,6 +126,11 @@ class AppendSession(FedSession):
         self._done = True
         self._give_back()
         return [*events, Finished()]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is finished."""
+        return self._done
 
     def is_of(self, owner: AppendInterpreter) -> bool:
         """Whether an interpreter opened this session."""
@@ -159,8 +165,8 @@ class AppendSession(FedSession):
         heard_s = self.audio.heard / SAMPLE_RATE
         end_s = min((progress.dropped + progress.segments) * size_s, heard_s)
         start_s = end_s - size_s * min(wait_of(self.policy), progress.segments)
-        self._span_start_s = max(self._span_start_s, start_s)  # also when k was changed
-        return [Commit(self.stream, text, (round(self._span_start_s, 3), round(end_s, 3)))]
+        self.span_start_s = max(self.span_start_s, start_s)  # also when k was changed
+        return [Commit(self.stream, text, (round(self.span_start_s, 3), round(end_s, 3)))]
 
     def _silence(self, segments: int) -> int:
         """How many silent segments follow the last `segments`.
@@ -214,6 +220,20 @@ class AppendInterpreter:
         with self._lock, torch.inference_mode():
             row = self._pool.lease()
         return AppendSession(self, request, self._pool, row)
+
+    def save(self, session: Session) -> bytes:
+        """A session to go on with in another process. Implements `Resumable`."""
+        if not (isinstance(session, AppendSession) and session.is_of(self)) or session.closed:
+            raise UsageError("save: it takes an unfinished session of this interpreter")
+        with self._lock, torch.inference_mode():
+            return save_session(self, session)
+
+    def restore(self, request: Request, data: bytes) -> AppendSession:
+        """The session of `save`."""
+        session = self.open(request)
+        with self._lock, torch.inference_mode():
+            restore_session(self, session, data)
+        return session
 
     def advance(self, sessions: Sequence[Session]) -> list[list[Event]]:
         """One segment of each session that has one, as one batch.

@@ -3,44 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import math
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import Tensor, nn
 
-from earvoice.errors import CheckpointError, ConfigError, EarvoiceError
-from earvoice.train import checkpoint as checkpoints
+from earvoice.errors import ConfigError
+from earvoice.train.agent_turns import AgentExamples
+from earvoice.train.batches import SUBSTITUTE, Ahead, Batches
+from earvoice.train.blocks import recomputed
+from earvoice.train.conversations import ConversationExamples
+from earvoice.train.device import moved
+from earvoice.train.distributed import Alone, Objective, Ranks, share_of
+from earvoice.train.errors import TrainingError
 from earvoice.train.examples import Examples
 from earvoice.train.freeze import freeze
-from earvoice.train.log import TrainLog
+from earvoice.train.log import NoLog, TrainLog
 from earvoice.train.optim import learning_rate, optimiser, set_learning_rate
+from earvoice.train.progress import progress_display
+from earvoice.train.retrieval import RetrieveExamples
+from earvoice.train.saving import found_to_resume, frozen_digest, keep_frozen, save_step
+from earvoice.train.speed import Speed
 from earvoice.train.stage import StageConfig
-from earvoice.train.utterances import UtteranceExamples
+from earvoice.train.utterances import TextExamples, UtteranceExamples
 
-_log = logging.getLogger("earvoice.train")
+AnyExamples: TypeAlias = (
+    Examples
+    | UtteranceExamples
+    | TextExamples
+    | AgentExamples
+    | RetrieveExamples
+    | ConversationExamples
+)
 
 MAX_NON_FINITE = 5
 LOG_EVERY_STEPS = 10
 
-
-class TrainingError(EarvoiceError):
-    """Training cannot go on: non-finite losses, a folder in use."""
-
-    exit_code = 6
+__all__ = ["StageRun", "TrainingError", "check_objective", "is_finite", "run_stage"]
 
 
 @dataclass(frozen=True)
@@ -48,31 +52,105 @@ class StageRun:
     """Everything a stage needs to run."""
 
     stage: StageConfig
-    examples: Examples | UtteranceExamples
+    examples: AnyExamples
     folder: Path
     lineage: Mapping[str, Any]
     validate: Callable[[int], Mapping[str, float]] | None = None
 
 
-def run_stage(system: Any, run: StageRun, *, resume: bool, quiet: bool = False) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """A stage that is under way."""
+
+    run: StageRun
+    system: Any
+    objective: Objective
+    optim: torch.optim.Optimizer
+    ranks: Ranks
+    device: torch.device
+    batches: Batches
+    log: TrainLog | NoLog
+    base: str | None
+
+
+def run_stage(
+    system: Any,
+    run: StageRun,
+    *,
+    resume: bool,
+    quiet: bool = False,
+    ranks: Ranks | None = None,
+    device: torch.device | None = None,
+    ahead: int = 0,
+) -> None:
     """Trains one stage to its end; with `resume`, from the newest whole checkpoint.
 
     On the CPU in float32 or bfloat16 with one thread, an interrupted and resumed run ends with
-    the same bytes as an unbroken one: batches are a function of the step, saves happen between
-    steps, and the only random state is the batch's.
+    the same bytes as an unbroken one of as many ranks: batches are a function of the step, saves
+    happen between steps, and the only random state is the batch's. With sharding (`ranks.shard`)
+    the system is left in shares: its whole weights are in the last checkpoint.
+    ahead: batches that are made while others are learnt from; 0 makes each when it is needed.
 
-    Raises: TrainingError after a few non-finite steps in a row (none is skipped silently);
-    CheckpointError when there is something to resume and all of it is damaged.
+    Raises: TrainingError after a few non-finite steps in a row (none is skipped silently), too
+    many unreadable recordings, or when a checkpoint cannot be written; CheckpointError when there
+    is something to resume and all of it is damaged.
     """
-    stage = run.stage
-    check_objective(stage, system.objectives)
-    freeze(system, stage.trainable)
-    optim = optimiser(system, stage)
-    with _flushed_denormals(), contextlib.closing(TrainLog(run.folder)) as log:
-        start = _resume(system, optim, run, log) if resume else 0
-        system.train()
-        with _progress(quiet) as progress:
-            _train(system, optim, run, start, log, progress)
+    ranks, device = ranks or Alone(), device or torch.device("cpu")
+    check_objective(run.stage, system.objectives)
+    share_of(run.stage.accumulate, ranks, run.stage.name)
+    freeze(system, run.stage.trainable)
+    recomputing = recomputed(system) if run.stage.recompute else contextlib.nullcontext()
+    with contextlib.closing(TrainLog(run.folder) if ranks.rank == 0 else NoLog()) as log:
+        digest = ranks.lead(lambda: frozen_digest(system))
+        found = ranks.lead(lambda: found_to_resume(run, digest, log)) if resume else None
+        ranks.lead(lambda: keep_frozen(run, system, digest))
+        with _flushed_denormals(), recomputing, progress_display(quiet or ranks.rank > 0) as shown:
+            job = _job(system, run, ranks, device, log, digest)
+            if found is not None:
+                with ranks.together():
+                    found.restore(system, job.optim)
+            system.train()
+            start = 0 if found is None else found.step
+            with _batches(job, start, ahead):
+                _train(job, start, shown)
+        if not ranks.shard:
+            system.cpu()
+
+
+def _job(
+    system: Any,
+    run: StageRun,
+    ranks: Ranks,
+    device: torch.device,
+    log: TrainLog | NoLog,
+    base: str | None,
+) -> _Job:
+    """Brings the system to its device, sharded where asked for, and makes the optimiser."""
+    system.to(device)
+    objective = ranks.wrap(system, system.objectives[run.stage.objective])
+    optim = optimiser(system, run.stage)
+    batches = Batches(run.stage.name, functools.partial(_made, run), log)
+    return _Job(run, system, objective, optim, ranks, device, batches, log, base)
+
+
+@contextlib.contextmanager
+def _batches(job: _Job, start: int, ahead: int) -> Iterator[None]:
+    """Makes batches ahead, from the step `start` on, where asked for."""
+    if not ahead:
+        yield
+        return
+    parts = job.run.stage.accumulate
+    numbers = (
+        step * parts + part
+        for step in range(start, job.run.stage.steps)
+        for part in share_of(parts, job.ranks, job.run.stage.name)
+    )
+    made = Ahead(functools.partial(_made, job.run), numbers, ahead)
+    job.batches.make = made
+    try:
+        yield
+    finally:
+        made.close()
 
 
 @contextlib.contextmanager
@@ -94,61 +172,56 @@ def check_objective(stage: StageConfig, objectives: Collection[str]) -> None:
         )
 
 
-def _train(
-    system: Any,
-    optim: torch.optim.Optimizer,
-    run: StageRun,
-    start: int,
-    log: TrainLog,
-    progress: Any,
-) -> None:
+def _train(job: _Job, start: int, progress: Any) -> None:
     """The steps from `start` to the stage's end: learn, report, validate, save."""
-    stage, objective = run.stage, system.objectives[run.stage.objective]
+    run, log, stage = job.run, job.log, job.run.stage
     task = progress.add_task(stage.name, total=stage.steps, completed=start, note="")
-    guard, speed = _Guard(stage.name, log), _Speed()
+    guard, speed = _Guard(stage.name, log), Speed(job.ranks, job.device, stage.precision)
     for step in range(start, stage.steps):
-        _ramp(run, step)
         rate = learning_rate(stage, step)
-        set_learning_rate(optim, rate)
-        losses = _step(system, objective, optim, run, step, speed)
+        set_learning_rate(job.optim, rate)
+        losses = _step(job, step, speed)
         done = step + 1
         guard.check(done, losses)
         if done % LOG_EVERY_STEPS == 0 or done == stage.steps:
             rates = speed.take()
-            log.write(done, {**losses, **rates, "lr": rate, "skipped_steps": guard.skipped})
+            counts = {"skipped_steps": guard.skipped, **_bad(job)}
+            log.write(done, {**losses, **rates, "lr": rate, **counts})
             note = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
             progress.update(task, note=f"{note} {rates['tokens_per_s']:.0f} tokens/s")
         progress.update(task, completed=done)
-        if run.validate is not None and _due(done, stage.validate_every_steps, stage.steps):
-            system.eval()
-            log.write(done, run.validate(done))
-            system.train()
-            speed.take()
+        if _due(done, stage.validate_every_steps, stage.steps):
+            _validate(job, done)
         if _due(done, stage.save_every_steps, stage.steps):
-            state = {**run.lineage, "stage": stage.name, "step": done}
-            checkpoints.save(run.folder, system, optim, state)
+            base = {} if job.base is None else {"base": job.base}
+            state = {**run.lineage, **base, "stage": stage.name, "step": done}
+            save_step(run, job.system, job.optim, state, job.ranks)
 
 
-class _Speed:
-    """How much was learnt from per second since the last report."""
+def _bad(job: _Job) -> dict[str, int]:
+    """How many batches were replaced on all ranks."""
+    return {"bad_batches": round(job.ranks.total({"bad": job.batches.bad})["bad"])}
 
-    def __init__(self) -> None:
-        self.audio_s, self.tokens = 0.0, 0
-        self._since = time.perf_counter()
 
-    def take(self) -> dict[str, float]:
-        """The rates, and begins anew."""
-        now = time.perf_counter()
-        spent_s = now - self._since
-        rates = {"audio_per_s": self.audio_s / spent_s, "tokens_per_s": self.tokens / spent_s}
-        self.audio_s, self.tokens, self._since = 0.0, 0, now
-        return rates
+def _validate(job: _Job, done: int) -> None:
+    """Scores of the system as it stands, by rank 0, on the processor."""
+    run, system = job.run, job.system
+    if run.validate is None:
+        return
+    if job.ranks.shard:
+        job.log.write(done, {"note": "no validation while the weights are sharded"})
+        return
+    with job.ranks.together():
+        if job.ranks.rank == 0:
+            system.eval().cpu()
+            job.log.write(done, run.validate(done))
+            system.train().to(job.device)
 
 
 class _Guard:
     """Counts the steps that were skipped because a loss or gradient was not finite."""
 
-    def __init__(self, stage: str, log: TrainLog) -> None:
+    def __init__(self, stage: str, log: TrainLog | NoLog) -> None:
         self._stage, self._log = stage, log
         self.skipped = 0
         self._in_a_row = 0
@@ -173,88 +246,51 @@ def is_finite(losses: Mapping[str, float]) -> bool:
     return math.isfinite(losses["grad_norm"]) and math.isfinite(losses["loss"])
 
 
-def _step(
-    system: nn.Module,
-    objective: Callable[[Any], Mapping[str, Tensor]],
-    optim: torch.optim.Optimizer,
-    run: StageRun,
-    step: int,
-    speed: _Speed,
-) -> dict[str, float]:
+def _step(job: _Job, step: int, speed: Speed) -> dict[str, float]:
     """One optimiser step: accumulation, clipping, non-finite guard. Returns the mean losses."""
-    stage = run.stage
+    stage, optim = job.run.stage, job.optim
     optim.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
-    for part in range(stage.accumulate):
-        batch = run.examples.batch(step * stage.accumulate + part)
-        with torch.autocast("cpu", torch.bfloat16, enabled=stage.precision == "bfloat16"):
-            losses = objective(batch)
+    for part in share_of(stage.accumulate, job.ranks, stage.name):
+        with job.ranks.together():
+            batch = job.batches[step * stage.accumulate + part]
+        losses = _losses(job, batch, speed)
         (losses["loss"] / stage.accumulate).backward()
         for name, value in losses.items():
             means[name] = means.get(name, 0.0) + value.detach().item() / stage.accumulate
-        speed.audio_s, speed.tokens = speed.audio_s + batch.audio_s, speed.tokens + batch.tokens
     trainable = [p for group in optim.param_groups for p in group["params"]]
-    means["grad_norm"] = nn.utils.clip_grad_norm_(trainable, stage.clip_norm).item()
+    job.ranks.sum_gradients(trainable)
+    means = job.ranks.total(means)
+    norm = nn.utils.clip_grad_norm_(trainable, stage.clip_norm)
+    means["grad_norm"] = _whole(norm).item()
     if is_finite(means):
         optim.step()
     return means
 
 
-def _resume(system: nn.Module, optim: torch.optim.Optimizer, run: StageRun, log: TrainLog) -> int:
-    """Puts the newest whole checkpoint in place. Returns the steps already done."""
-    found, problems = checkpoints.newest(run.folder)
-    for problem in problems:
-        log.write(0, {"skipped_checkpoint": problem})
-        _log.warning("stage %s: skipped a checkpoint: %s", run.stage.name, problem)
-    if found is None and problems:
-        raise CheckpointError(
-            f"{run.folder}: no checkpoint is whole ({problems[0]}); train without resuming to "
-            "start over"
-        )
-    if found is None:
-        log.write(0, {"note": "nothing to resume: starting from step 0"})
-        return 0
-    if found.state.get("config_hash") != run.lineage.get("config_hash"):
-        raise TrainingError(
-            f"{found.path}: was made with another configuration "
-            f"({found.state.get('config_hash')!r}, now {run.lineage.get('config_hash')!r}); "
-            "resume with the same recipe and overrides, or choose another `out`"
-        )
-    found.restore(system, optim)
-    log.write(found.step, {"note": f"resumed from {found.path.name}"})
-    return found.step
+def _losses(job: _Job, batch: Any, speed: Speed) -> Mapping[str, Tensor]:
+    """The forward pass of a batch, in the stage's precision."""
+    kind, half = job.device.type, job.run.stage.precision == "bfloat16"
+    # What an objective makes (positions, masks) is made where the weights are.
+    where = contextlib.nullcontext() if kind == "cpu" else job.device
+    with speed.batch(batch), where, torch.autocast(kind, torch.bfloat16, enabled=half):
+        return job.objective(moved(batch, job.device))
 
 
-def _ramp(run: StageRun, step: int) -> None:
-    """Grows the augmentation's strength over the first steps of a stage."""
+def _whole(norm: Tensor) -> Tensor:
+    """The number behind a norm that is spread over ranks."""
+    found: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # type: ignore[operator]
+    return found
+
+
+def _made(run: StageRun, number: int) -> Any:
+    """A batch; the augmentation's strength grows over the first steps of a stage."""
     augment = run.examples.collator.augment
     if augment is not None and run.stage.augment_ramp_steps:
+        step = number % SUBSTITUTE // run.stage.accumulate
         augment.strength = min(1.0, step / run.stage.augment_ramp_steps)
+    return run.examples.batch(number)
 
 
 def _due(done: int, every: int, last: int) -> bool:
     return bool(every) and (done % every == 0 or done == last)
-
-
-def _progress(quiet: bool) -> Any:
-    if quiet:
-        return contextlib.nullcontext(_Silent())
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        refresh_per_second=1,
-    )
-
-
-class _Silent:
-    """A progress display that shows nothing."""
-
-    def add_task(self, *args: Any, **kwargs: Any) -> int:
-        return 0
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        return None

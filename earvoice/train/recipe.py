@@ -58,6 +58,7 @@ class Options:
     """How to run: resume from checkpoints, only some stages, stages taken from other runs.
 
     ranks: the processes that train together, None for this one alone. device: None for the CPU.
+    ahead: batches that are made in a thread while others are learnt from.
     """
 
     resume: bool = False
@@ -66,6 +67,7 @@ class Options:
     quiet: bool = False
     ranks: Ranks | None = None
     device: torch.device | None = None
+    ahead: int = 0
 
 
 def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
@@ -75,10 +77,11 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
     Raises: ConfigError, CheckpointError or TrainingError with what would be legal.
     """
     ranks, out = options.ranks or Alone(), Path(recipe.out)
-    with contextlib.ExitStack() as held, ranks.together():
-        if ranks.rank == 0:
-            out.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FolderLock(out))
+    with contextlib.ExitStack() as held:
+        with ranks.together():
+            if ranks.rank == 0:
+                out.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FolderLock(out))
         return _run(recipe, options, ranks, out)
 
 
@@ -113,6 +116,7 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
             quiet=options.quiet,
             ranks=ranks,
             device=options.device,
+            ahead=options.ahead,
         )
     # The run's model is its last stage's; that of an earlier one lies with its checkpoints.
     final = recipe.stages[-1].name
