@@ -38,8 +38,14 @@ def visit(server, flags, act):
         page = browser.new_page(accept_downloads=True)
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(
-            (server.url, "data:", "blob:")) else None)
+        page.on(
+            "request",
+            lambda r: (
+                foreign.append(r.url)
+                if not r.url.startswith((server.url, "data:", "blob:"))
+                else None
+            ),
+        )
         page.goto(server.url)
         page.wait_for_selector("body[data-state=ready]")
         result = act(page)
