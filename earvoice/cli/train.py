@@ -70,6 +70,12 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="spread weights over the processes that torchrun started (FSDP2)",
     )
+    parser.add_argument(
+        "--ahead",
+        type=int,
+        metavar="N",
+        help="batches to make while others are learnt from (default 4 with a GPU, else 0)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress display")
     parser.add_argument(
         "--print-config",
@@ -111,6 +117,8 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     if args.threads < 1:
         raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
+    if args.ahead is not None and args.ahead < 0:
+        raise UsageError(f"--ahead is {args.ahead}, it must be 0 or more")
     reuse = _reuse(args.reuse)
     stages = tuple(name for name in args.stages.split(",") if name)
     return _train(args, recipe, stages, reuse)
@@ -130,7 +138,8 @@ def _train(
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
     ranks = join(shard=args.shard, device=device.type)
-    options = Options(args.resume, stages, reuse, args.quiet, ranks, device)
+    ahead = (0 if device.type == "cpu" else 4) if args.ahead is None else args.ahead
+    options = Options(args.resume, stages, reuse, args.quiet, ranks, device, ahead)
     try:
         folder = run_recipe(recipe, options)
     except RuntimeError as error:

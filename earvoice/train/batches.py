@@ -1,10 +1,14 @@
-"""The batches of a stage, without the ones that cannot be made."""
+"""The batches of a stage: made ahead where asked for, and without the ones that cannot be made."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import queue
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import torch
 
 from earvoice.errors import AudioError
 from earvoice.train.errors import TrainingError
@@ -13,7 +17,9 @@ from earvoice.train.log import NoLog, TrainLog
 _log = logging.getLogger("earvoice.train")
 
 MAX_BAD_BATCHES = 20
-_SUBSTITUTE = 1 << 40
+HUNG_S = 60.0
+"""A batch made ahead that takes longer is taken for hung: a dead disk, a lost network share."""
+SUBSTITUTE = 1 << 40
 """How far away the numbers of substitutes are from those of the stage's own batches."""
 
 
@@ -24,7 +30,7 @@ class Batches:
     """
 
     def __init__(self, stage: str, make: Callable[[int], Any], log: TrainLog | NoLog) -> None:
-        self._stage, self._make, self._log = stage, make, log
+        self._stage, self.make, self._log = stage, make, log
         self.bad = 0
 
     def __getitem__(self, number: int) -> Any:
@@ -32,7 +38,7 @@ class Batches:
         place = number
         while True:
             try:
-                return self._make(place)
+                return self.make(place)
             except (AudioError, OSError) as error:
                 self.bad += 1
                 if self.bad > MAX_BAD_BATCHES:
@@ -43,4 +49,72 @@ class Batches:
                 _log.warning("stage %s: batch %d: %s", self._stage, number, error)
                 note = {"bad_batch": number, "reason": str(error), "bad_batches": self.bad}
                 self._log.write(0, note)
-                place += _SUBSTITUTE
+                place += SUBSTITUTE
+
+
+class Ahead:
+    """Makes batches in a thread while a device computes; they are the same batches.
+
+    Call it with the numbers in their order; any other number is made on the spot.
+    """
+
+    def __init__(
+        self, make: Callable[[int], Any], numbers: Iterable[int], depth: int, hung_s: float = HUNG_S
+    ) -> None:
+        """depth: how many wait, at most. hung_s: after how long a batch is given up."""
+        self._make, self._hung_s = make, hung_s
+        self._lock = threading.Lock()  # what makes batches remembers the pass it is in
+        self._made: queue.Queue[tuple[int, Any, Exception | None]] = queue.Queue(depth)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(iter(numbers),), daemon=True)
+        self._thread.start()
+
+    def __call__(self, number: int) -> Any:
+        """The batch. Raises: what making it raised; TrainingError when it takes too long."""
+        if number >= SUBSTITUTE:
+            with self._lock:
+                return self._make(number)
+        try:
+            found, batch, error = self._made.get(timeout=self._hung_s)
+        except queue.Empty:
+            raise TrainingError(
+                f"batch {number} was not there after {self._hung_s:g} s: is the disk of the corpus "
+                "gone?"
+            ) from None
+        if found != number:
+            raise ValueError(f"batch {number} is asked for, {found} is next")
+        if error is not None:
+            raise error
+        return batch
+
+    def close(self) -> None:
+        """Stops making batches. A thread that hangs is left alone."""
+        self._closed.set()
+        while self._thread.is_alive():
+            try:
+                self._made.get_nowait()
+            except queue.Empty:
+                break
+        self._thread.join(1.0)
+
+    def _run(self, numbers: Iterable[int]) -> None:
+        torch.set_flush_denormal(True)  # is a matter of each thread, and of the last bits
+        for number in numbers:
+            if self._closed.is_set():
+                return
+            self._put(number)
+
+    def _put(self, number: int) -> None:
+        failed: Exception | None = None
+        batch = None
+        try:
+            with self._lock:
+                batch = self._make(number)
+        except Exception as error:  # noqa: BLE001 - it is raised where the batch is asked for
+            failed = error
+        while not self._closed.is_set():
+            try:
+                self._made.put((number, batch, failed), timeout=0.2)
+            except queue.Full:
+                continue
+            return

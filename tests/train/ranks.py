@@ -113,6 +113,8 @@ class Run:
     resume: bool = False
     draws: Draws = field(default_factory=Draws)
     stage: StageConfig = field(default_factory=stage)
+    ahead: int = 0
+    """Batches that are made in a thread."""
     seed: int = 0
     """Of the weights it starts from."""
     locked: bool = False
@@ -226,7 +228,9 @@ def _process(run: Run, rank: int, port: int) -> None:
             with ranks.together():
                 if run.locked and rank == 0:
                     held.enter_context(FolderLock(run.folder))
-            run_stage(llast(run.seed), job, resume=run.resume, quiet=True, ranks=ranks)
+            run_stage(
+                llast(run.seed), job, resume=run.resume, quiet=True, ranks=ranks, ahead=run.ahead
+            )
         ranks.close()
     except BaseException:  # noqa: BLE001 - the other process reads what it was
         error_file.write_text(traceback.format_exc()[-2000:])
