@@ -6,7 +6,8 @@ import random
 
 from earvoice.data.synth.grammar import adverbials
 from earvoice.data.synth.grammar.phrases import adjectives_of, common, subject
-from earvoice.data.synth.grammar.sentence import Derivation, Template
+from earvoice.data.synth.grammar.sentence import Derivation
+from earvoice.data.synth.grammar.template import Template
 from earvoice.data.synth.grammar.tree import NP
 from earvoice.data.synth.grammar.words import names, noun, nouns_of
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from earvoice.data.synth.grammar.adverbials import PERFECT
-from earvoice.data.synth.grammar.sentence import Derivation, Statement, Template
+from earvoice.data.synth.grammar.sentence import Derivation, Statement
+from earvoice.data.synth.grammar.template import Template
 from earvoice.data.synth.grammar.tree import HE, SHE, Clause
 
 _PERFECT_TIMES = frozenset(tuple(english.split()) for english, *_ in PERFECT)

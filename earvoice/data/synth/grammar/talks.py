@@ -15,12 +15,12 @@ from earvoice.data.synth.grammar.sentence import (
     Derivation,
     Sentence,
     Statement,
-    Template,
     english_words,
     finish,
     source_words,
     split_of,
 )
+from earvoice.data.synth.grammar.template import Template
 from earvoice.data.synth.grammar.tree import HE, NP, SHE, THEY, WE, I
 from earvoice.data.synth.grammar.words import names, nouns
 
