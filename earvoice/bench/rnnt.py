@@ -91,18 +91,20 @@ def _pass(
 
     generator = torch.Generator().manual_seed(seed)
     shapes = ((batch, frames, joint), (batch, tokens + 1, joint), (vocabulary, joint))
-    inputs = [torch.randn(shape, generator=generator) for shape in shapes]
-    inputs[2] *= joint**-0.5
-    inputs.append(torch.zeros(vocabulary))
+    enc, pred, weight = (torch.randn(shape, generator=generator) for shape in shapes)
+    weight *= joint**-0.5
+    inputs = (enc, pred, weight, torch.zeros(vocabulary))
     targets = torch.randint(1, vocabulary, (batch, tokens), generator=generator)
     for value in inputs:
         value.requires_grad_()
-    scores = {"plain": plain_lattice, "sliced": lattice}[form](*inputs, targets)
+    compute = plain_lattice if form == "plain" else lattice
+    scores = compute(*inputs, targets)
     counts = torch.full((batch,), frames), torch.full((batch,), tokens)
     loss = rnnt_loss(scores, *counts).mean()
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = sum(float(value.grad.double().square().sum()) for value in inputs) ** 0.5  # type: ignore[union-attr]
-    return loss.item(), norm
+    grads = [value.grad for value in inputs if value.grad is not None]
+    norm = torch.stack([grad.double().square().sum() for grad in grads]).sum().sqrt()
+    return loss.item(), norm.item()
 
 
 def _measured(form: str, settings: RnntSettings) -> dict[str, float]:

@@ -23,11 +23,6 @@ class MonoConfig(Config):
     stack: Count = 6
 
     @property
-    def microphones(self) -> int:
-        """Channels it takes; more are mixed down to one."""
-        return 1
-
-    @property
     def features(self) -> int:
         """Width of a stacked frame."""
         return self.mels * self.stack

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.audio import Audio
-from earvoice.errors import AudioError
+from earvoice.audio.arrays import MicrophoneArray, check_array_channels
 from earvoice.events import Note
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
@@ -23,10 +23,10 @@ class ChannelBuffer:
     One microphone: channels are mixed down. Several: the audio must have exactly as many.
     """
 
-    def __init__(self, size: Samples, microphones: int) -> None:
-        self.microphones = microphones
-        self._buffers = [SegmentBuffer(size) for _ in range(microphones)]
-        self._watch = MicrophoneWatch(microphones)
+    def __init__(self, size: Samples, array: MicrophoneArray) -> None:
+        self.array = array
+        self._buffers = [SegmentBuffer(size) for _ in range(array.channels)]
+        self._watch = MicrophoneWatch(array.channels)
 
     @property
     def heard(self) -> Samples:
@@ -45,15 +45,10 @@ class ChannelBuffer:
 
     def push(self, audio: Audio) -> None:
         """Adds audio. Raises: AudioError for another number of channels or a changed format."""
-        if self.microphones == 1:
+        if self.array.channels == 1:
             self._buffers[0].push(audio)
             return
-        if audio.channels != self.microphones:
-            raise AudioError(
-                f"the audio has {audio.channels} channel{'s' if audio.channels > 1 else ''}; this "
-                f"model expects {self.microphones}, one for each microphone of its array in its "
-                "order"
-            )
+        check_array_channels(audio.channels, self.array)
         for buffer, samples in zip(self._buffers, audio.samples, strict=True):
             buffer.push(Audio(samples[None], audio.rate_hz))
 

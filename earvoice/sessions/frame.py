@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from earvoice.audio import Audio
+from earvoice.audio.arrays import MicrophoneArray
 from earvoice.errors import UsageError
 from earvoice.events import Event, Finished, Note, Stream
 from earvoice.models.transducer import Transducer
@@ -31,6 +32,7 @@ from earvoice.nn.state import State
 from earvoice.search.transducer import SearchState, Token, TransducerSettings, begin, search
 from earvoice.session import Request, Session
 from earvoice.sessions.channels import ChannelBuffer
+from earvoice.sessions.fed import refuse_knowledge
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.speakers import SpeakerStreams
 from earvoice.text.tokenizer import Tokenizer
@@ -44,8 +46,8 @@ class FrameModel(Protocol):
     """Samples to the frames of two encoders, and a transducer on each."""
 
     @property
-    def microphones(self) -> int:
-        """Channels it takes."""
+    def array(self) -> MicrophoneArray:
+        """The microphones it hears with."""
         ...
 
     @property
@@ -70,6 +72,15 @@ class FrameModel(Protocol):
         """The frames that are still owed when the streams end."""
         ...
 
+    @property
+    def relays(self) -> bool:
+        """Whether the translation hears the transcript instead of fast frames: a cascade."""
+        ...
+
+    def relay(self, tokens: Sequence[int], state: Any, row: int, *, last: bool) -> Tensor:
+        """Final tokens of a transcript -> slow frames [T, D]; T may be 0."""
+        ...
+
 
 @dataclass(frozen=True)
 class FrameSettings:
@@ -92,13 +103,15 @@ class FrameSession:
         self._owner, self.row = owner, row
         self._give_back = weakref.finalize(self, pool.release, row)
         self._give_back.atexit = False
-        self.audio = ChannelBuffer(owner.model.step_samples, owner.model.microphones)
+        self.audio = ChannelBuffer(owner.model.step_samples, owner.model.array)
         self.transcript = request.transcript
         self.searches = [begin(transducer) for transducer in owner.model.transducers]
         languages = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
         self._streams = [
             SpeakerStreams(
-                owner.tokenizer, _labels(role, languages, owner.settings.tags), owner.frame_s
+                owner.tokenizer,
+                _labels(role, languages, owner.settings.tags),
+                None if owner.model.relays and role == "translation" else owner.frame_s,
             )
             for role in ROLES
         ]
@@ -143,7 +156,8 @@ class FrameSession:
         events: list[Event] = []
         if self.transcript and not wanted:
             heard_s = self.audio.heard / SAMPLE_RATE
-            events = self._streams[0].commit(self.searches[0].close(), heard_s)
+            if not self._owner.model.relays:  # else the translation still waits for what is open
+                events = self._streams[0].commit(self.searches[0].close(), heard_s)
             events += self._streams[0].close(heard_s)
         self.transcript = wanted
         return events
@@ -195,6 +209,7 @@ class FrameInterpreter:
         """
         if request.policy is not None:
             raise UsageError("this model decides frame by frame when to write; it takes no policy")
+        refuse_knowledge(request, "glossary", "context")
         asked = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
         for place, name in enumerate(("src_lang", "tgt_lang")):
             known = sorted({pair[place] for pair in self.settings.pairs})
@@ -266,14 +281,25 @@ class FrameInterpreter:
     ) -> list[list[Event]]:
         """Both searches of all sessions, and what comes of them."""
         events: list[list[Event]] = [[] for _ in sessions]
+        parts = [list(pair) for pair in frames]
         for role, transducer in enumerate(self.model.transducers):
-            asked = [item for item, s in enumerate(sessions) if role == 1 or s.transcript]
+            wanted = role == 1 or self.model.relays
+            asked = [item for item, s in enumerate(sessions) if wanted or s.transcript]
             states: list[SearchState] = [sessions[item].searches[role] for item in asked]
-            parts = [frames[item][role] for item in asked]
-            found = search(transducer, states, parts, self.settings.searches[role])
+            given = [parts[item][role] for item in asked]
+            found = search(transducer, states, given, self.settings.searches[role])
             for item, final in zip(asked, found, strict=True):
-                events[item] += sessions[item].write(role, final, last=last)
+                session = sessions[item]
+                if role == 0 and self.model.relays:
+                    parts[item][1] = self._relayed(session, final, last=last)
+                if role == 1 or session.transcript:
+                    events[item] += session.write(role, final, last=last)
         return events
+
+    def _relayed(self, session: FrameSession, final: Sequence[Token], *, last: bool) -> Tensor:
+        """A cascade: what has become final of the transcript is all that the translation hears."""
+        tokens = [*final, *(session.searches[0].open if last else ())]
+        return self.model.relay([token.id for token in tokens], self.state, session.row, last=last)
 
 
 def _labels(role: str, languages: tuple[str, str], tags: tuple[int, int]) -> dict[int, Stream]:

@@ -20,9 +20,9 @@ class SpeakerStreams:
     """What a listener has been told in one role. Text before any tag is the first speaker's."""
 
     def __init__(
-        self, tokenizer: Tokenizer, streams: Mapping[int, Stream], frame_s: Seconds
+        self, tokenizer: Tokenizer, streams: Mapping[int, Stream], frame_s: Seconds | None
     ) -> None:
-        """streams: tag token -> stream of that speaker."""
+        """streams: tag token -> stream of that speaker. frame_s: None where frames have no time."""
         self._tokenizer, self._frame_s = tokenizer, frame_s
         self._streams = dict(streams)
         self._texts = {tag: TextStream(tokenizer) for tag in streams}
@@ -65,7 +65,8 @@ class SpeakerStreams:
         """What the text streams still hold back; no draft remains."""
         events: list[Event] = []
         for tag, text in self._texts.items():
-            events += self._committed(tag, text.finish(), (heard_s, heard_s))
+            span = None if self._frame_s is None else (heard_s, heard_s)
+            events += self._committed(tag, text.finish(), span)
         return [*events, *self.draft(())]
 
     def _turns(self, tokens: Sequence[Token]) -> list[tuple[int, list[Token]]]:
@@ -83,19 +84,22 @@ class SpeakerStreams:
         text = self._texts[tag].push(token.id for token in tokens)
         if not text:
             return []
+        if self._frame_s is None:
+            return self._committed(tag, text, None)
         span = (tokens[0].frame * self._frame_s, (tokens[-1].frame + 1) * self._frame_s)
         return self._committed(tag, text, (min(span[0], heard_s), min(span[1], heard_s)))
 
-    def _committed(self, tag: int, text: str, span: tuple[Seconds, Seconds]) -> list[Event]:
+    def _committed(self, tag: int, text: str, span: tuple[Seconds, Seconds] | None) -> list[Event]:
         if not text:
             return []
-        start_s = round(max(span[0], self._last_start_s[tag]), 3)
-        end_s = max(start_s, round(span[1], 3))
-        self._last_start_s[tag] = start_s
+        if span is not None:
+            start_s = round(max(span[0], self._last_start_s[tag]), 3)
+            span = (start_s, max(start_s, round(span[1], 3)))
+            self._last_start_s[tag] = start_s
         self._drafted[tag] = ""
         self._begun.add(tag)
         self._open_turn = True
-        events: list[Event] = [Commit(self._streams[tag], text, (start_s, end_s))]
+        events: list[Event] = [Commit(self._streams[tag], text, span)]
         if text.rstrip().endswith((".", "?", "!")):
             events.append(Boundary(self._streams[tag], "sentence"))
         return events

@@ -35,16 +35,19 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from earvoice.audio.arrays import SINGLE, MicrophoneArray
 from earvoice.config import Config, Count, Share
 from earvoice.errors import UsageError
 from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
+from earvoice.models.frontend import Frontend, FrontendConfig
 from earvoice.models.splice import IGNORED
 from earvoice.models.stack import MonoConfig, mono_frontend
 from earvoice.models.transducer import BLANK, LstmConfig, Transducer, TransducerConfig
+from earvoice.nn.chain import Chain
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.search.transducer import TransducerSettings
@@ -76,7 +79,8 @@ class JstarConfig(Config):
     tgt_lang: str = "es"
     both_ways: bool = False
     """Trained on wearers of either language."""
-    frontend: MonoConfig = MonoConfig()
+    frontend: Annotated[FrontendConfig | MonoConfig, Field(discriminator="kind")] = FrontendConfig()
+    """13 beams of 5 microphones, 1326 features [s], or one microphone [o]."""
     fast: EmformerConfig = EmformerConfig(  # 20 layers [s], 4 heads, FFN 2048 [a], contexts [o]
         dim=512, layers=20, heads=4, ffn_dim=2048, kernel=15, chunk=4, left=20, right=1
     )
@@ -94,9 +98,18 @@ class JstarConfig(Config):
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
     text_source: bool = True
-    """Embeddings of source tokens, for the objective `mt_transducer`."""
+    """Embeddings of source tokens, for the objective `mt_transducer` and for `relay`."""
+    relay: bool = False
+    """The cascade that JSTAR is compared with: live, the slow stack hears the final tokens of the
+    transcript, as in text pre-training, instead of fast frames."""
     phones: Annotated[int, Field(ge=0)] = 0
     """Phonemes and silence, for the objective `phones`; 0 without that head."""
+
+    @model_validator(mode="after")
+    def _relay_has_source(self) -> JstarConfig:
+        if self.relay and not self.text_source:
+            raise ValueError("relay needs text_source: the slow stack hears tokens")
+        return self
 
     @field_validator("text_repeats")
     @classmethod
@@ -131,7 +144,11 @@ class Jstar(nn.Module):
     def __init__(self, config: JstarConfig) -> None:
         super().__init__()
         self.config = config
-        self.frontend = mono_frontend(config.frontend)
+        self.frontend: Chain | Frontend
+        if isinstance(config.frontend, MonoConfig):
+            self.frontend = mono_frontend(config.frontend)
+        else:
+            self.frontend = Frontend(config.frontend)
         self.cascade = Cascade(config.frontend.features, config.fast, config.slow)
         self.asr = Transducer(config.fast.dim, config.vocab_size, config.asr)
         self.st = Transducer(config.slow.dim, config.vocab_size, config.st)
@@ -156,9 +173,15 @@ class Jstar(nn.Module):
         return self.frontend.rate
 
     @property
+    def array(self) -> MicrophoneArray:
+        """The microphones it hears with."""
+        frontend = self.config.frontend
+        return SINGLE if isinstance(frontend, MonoConfig) else frontend.geometry
+
+    @property
     def microphones(self) -> int:
         """Channels it takes."""
-        return self.config.frontend.microphones
+        return self.array.channels
 
     @property
     def step_samples(self) -> Samples:
@@ -183,23 +206,52 @@ class Jstar(nn.Module):
         self, samples: Tensor, state: Any = None, rows: Sequence[int] | None = None
     ) -> Tensor:
         """Samples [B, C, W] to features [B, T, F]."""
-        frames: Tensor = self.frontend(samples[:, 0], state, rows)
+        mono = isinstance(self.config.frontend, MonoConfig)
+        frames: Tensor = self.frontend(
+            samples[:, 0] if mono else samples.transpose(1, 2), state, rows
+        )
         return frames
 
     def encode(
         self, samples: Tensor, state: JstarState, rows: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """One step of some streams: fast and slow frames."""
-        fast, slow = self.cascade(self.features(samples, state.frontend, rows), state.cascade, rows)
-        return fast, slow
+        fast = self.cascade.hear(self.features(samples, state.frontend, rows), state.cascade, rows)
+        if self.relays:
+            return fast, fast[:, :0]
+        return fast, self.cascade.understand(fast, state.cascade, rows)
 
     def flush(self, state: JstarState, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """What all parts owe at the end."""
         owed = self.frontend.flush(state.frontend, rows)
         fast = self.cascade.hear(owed, state.cascade, rows)
+        if self.relays:
+            last_fast = self.cascade.fast.flush(state.cascade.fast, rows)
+            return torch.cat([fast, last_fast], dim=1), fast[:, :0]
         slow = self.cascade.understand(fast, state.cascade, rows)
         last_fast, last_slow = self.cascade.flush(state.cascade, rows)
         return torch.cat([fast, last_fast], dim=1), torch.cat([slow, last_slow], dim=1)
+
+    @property
+    def relays(self) -> bool:
+        """Whether this is the cascade."""
+        return self.config.relay
+
+    def relay(self, tokens: Sequence[int], state: JstarState, row: int, *, last: bool) -> Tensor:
+        """Final tokens of a transcript, each as long as they last in text on average."""
+        source = self._source_tokens()
+        repeats = round(sum(self.config.text_repeats) / 2)
+        ids = torch.tensor(tokens, dtype=torch.long).repeat_interleave(repeats)
+        slow = self.cascade.understand(source(ids)[None], state.cascade, [row])
+        if last:
+            owed = self.cascade.slow.flush(state.cascade.slow, [row])
+            slow = torch.cat([slow, owed], dim=1)
+        return slow[0]
+
+    def _source_tokens(self) -> nn.Embedding:
+        if self.source is None:
+            raise RuntimeError("this configuration has no source tokens: set `text_source`")
+        return self.source
 
     def interpreter(
         self, tokenizer: Tokenizer, *, policy: Policy | None = None, rows: int = 1
@@ -258,8 +310,7 @@ class Jstar(nn.Module):
 
     def mt_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Text alone: source tokens stand where fast frames would [s, J4]."""
-        if self.source is None:
-            raise RuntimeError("this configuration has no source tokens: set `text_source`")
+        source = self._source_tokens()
         generator = torch.Generator().manual_seed(batch.seed)
         low, high = self.config.text_repeats
         rows = []
@@ -267,7 +318,7 @@ class Jstar(nn.Module):
             ids = torch.tensor(tokens or [BLANK], dtype=torch.long)
             repeats = torch.randint(low, high + 1, (len(ids),), generator=generator)
             ids = ids.repeat_interleave(repeats)
-            rows.append(self.source(ids.to(self.source.weight.device)))
+            rows.append(source(ids.to(source.weight.device)))
         counts = torch.tensor([len(row) for row in rows], device=rows[0].device)
         slow = self.cascade.understand(pad_sequence(rows, batch_first=True), counts=counts)
         loss = _per_token(self.st.loss(slow, counts, batch.translations), batch.translations)
