@@ -12,7 +12,7 @@ from earvoice.models.llm import LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2Config
 from earvoice.models.whisper import WhisperConfig
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig, PromptConfig
-from earvoice.systems.jstar import OTHER, SELF, Jstar
+from earvoice.systems.jstar import OTHER, SELF, Jstar, SearchConfig
 from earvoice.systems.jstar import tiny as jstar_config
 from earvoice.systems.llast import Llast, LlastConfig
 from earvoice.systems.lst import Lst, LstConfig, LstPromptConfig
@@ -110,12 +110,15 @@ def jstar(*, seed: int = 0, **changes) -> Jstar:
     """A random JSTAR in which both speakers talk."""
     torch.manual_seed(seed)
     tokens = conversation_tokenizer()
+    eager = SearchConfig(beams=3, max_symbols=3, blank_penalty=3.0)
+    changes = {"search_asr": eager, "search_st": eager, **changes}
     system = Jstar(jstar_config(tokens.vocab_size, **changes)).eval()
     system.initialise()
     system.bind(tokens)
     tags = {tokens.special_id(SELF), tokens.special_id(OTHER)}
     with torch.no_grad():
         for transducer in system.transducers:
+            transducer.enc_in.weight.mul_(3.0)
             transducer.out.weight.mul_(6.0)
             transducer.out.bias[0] = 3.0
             for token in range(1, tokens.vocab_size):

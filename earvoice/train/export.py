@@ -43,15 +43,19 @@ def write_model(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     known = type(config).model_fields
+    left_behind = dict(_TRAINING_ONLY)
+    if getattr(config, "relay", False):
+        del left_behind["text_source"]  # this one hears tokens, live too
     config = config.model_copy(
-        update={key: value for key, value in _TRAINING_ONLY.items() if key in known}
+        update={key: value for key, value in left_behind.items() if key in known}
     )
     if isinstance(getattr(config, "llm", None), HfLlmConfig):
         config = config.model_copy(update={"llm": system.lm.config_with_settings()})
     weights = {
         key: value.detach().to(torch.bfloat16).contiguous()
         for key, value in merged_state(system).items()
-        if not key.startswith(("phone_head.", "source."))
+        if not key.startswith("phone_head.")
+        and ("text_source" not in left_behind or not key.startswith("source."))
     }
     save_file(weights, folder / "model.safetensors")
     (folder / "config.json").write_text(config.model_dump_json(indent=1))
