@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "bench": BASE
     | WORDS
     | NETS
-    | {"data", "driver", "eval", "loading", "sessions", "systems", "zoo"},
+    | {"data", "driver", "eval", "loading", "serve", "sessions", "systems", "zoo"},
     "reproduce": BASE
     | WORDS
     | NETS

@@ -1,0 +1,77 @@
+"""`earvoice bench serve`: how many real-time streams this machine holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from earvoice.errors import UsageError
+from earvoice.zoo import DEFAULT_MODEL, find_model
+
+_TEXT = """\
+Starts a server and real-time clients on this machine, more and more of them, until the 95th
+percentile of lag passes the bound: lag is the time from the sending of the last sample that a
+commit renders to its arrival. Once with batches, once with sessions served one at a time.
+"""
+
+
+def add_serve(names: Any) -> None:
+    """Add the options of `bench serve`."""
+    parser = names.add_parser(
+        "serve",
+        help="real-time streams that hold a lag, over web sockets",
+        description=_TEXT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", metavar="NAME|DIR", default=DEFAULT_MODEL, help=f"default: {DEFAULT_MODEL}")
+    add("--streams", default="2,4,8,16,24,32,48,60,72", help="numbers to try")
+    add("--seconds", type=float, default=30.0, help="speech of each stream (default: 30)")
+    add("--bound", type=float, default=1.0, help="seconds of lag at p95 (default: 1)")
+    add("--talk", type=Path, help="a recording (default: the bundled talk)")
+    add("--seed", type=int, default=1, help="of the streams' phases")
+    add("--json", action="store_true", help="machine-readable")
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Measure and show."""
+    try:
+        streams = tuple(sorted({int(part) for part in args.streams.split(",")}))
+    except ValueError:
+        raise UsageError(
+            f"--streams is {args.streams!r}, it must be numbers such as 8,16"
+        ) from None
+    if not streams or not 0 < streams[0] <= streams[-1] <= 1000:
+        raise UsageError(f"--streams is {args.streams!r}; each number must be 1 to 1000")
+    if not 10 <= args.seconds <= 3600:
+        raise UsageError(f"--seconds is {args.seconds}, it must be 10 to 3600")
+    talk = args.talk or Path(__file__).parents[1] / "assets" / "talk-en.wav"
+    if not talk.is_file():
+        raise UsageError(f"--talk: there is no file {talk}")
+    from earvoice.bench.serve import ServeBenchSettings, run
+
+    settings = ServeBenchSettings(
+        str(args.model), talk, streams, args.seconds, args.bound, args.seed
+    )
+    find_model(args.model)
+    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
+    print(json.dumps(result) if args.json else _shown(result))
+    return 0
+
+
+def _shown(result: dict[str, Any]) -> str:
+    lines = [f"{'':14} streams   p50 s   p95 s   p99 s"]
+    for how in ("batched", "one_at_a_time"):
+        for row in result[how]["runs"]:
+            lags = "".join(f"{row[f'lag_p{p}_s'] or float('nan'):8.3f}" for p in (50, 95, 99))
+            lines.append(f"{how:14} {row['streams']:7}{lags}")
+    ratio = "-" if result["ratio"] is None else f"{result['ratio']:.1f}"
+    lines.append(
+        f"holds {result['batched']['capacity']} streams at p95 <= {result['bound_s']:g} s, "
+        f"one at a time {result['one_at_a_time']['capacity']}: ratio {ratio} "
+        f"(load before: {result['load_before']:.1f})"
+    )
+    return "\n".join(lines)
