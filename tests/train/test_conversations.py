@@ -1,0 +1,148 @@
+"""Batches of conversations: what is in them, and that a step always gets the same."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from earvoice.audio import Audio, write_wav
+from earvoice.data.conversations import Conversation, Turn, cut_from_conversation
+from earvoice.data.manifest import Target, TimedPhone, TimedWord, write_manifest
+from earvoice.errors import ConfigError, UsageError
+from earvoice.models.frontend import FrontendConfig
+from earvoice.models.splice import IGNORED
+from earvoice.systems.jstar import OTHER, SELF
+from earvoice.train.conversations import (
+    ConversationMixture,
+    conversation_examples,
+    read_corpora,
+    said_in_text,
+)
+from tests.tiny import conversation_tokenizer, jstar
+
+TOKENS = conversation_tokenizer()
+FRAME_S = 0.06
+
+
+def turn(speaker, start_s, text, translation):
+    words = tuple(
+        TimedWord(word, start_s + 0.3 * place, start_s + 0.3 * place + 0.25)
+        for place, word in enumerate(text.split())
+    )
+    phones = (TimedPhone("a", start_s, start_s + 0.2),)
+    languages = ("en", "es") if speaker == "self" else ("es", "en")
+    return Turn(
+        speaker, languages[0], start_s, words[-1].end_s, words, languages[1],
+        Target(translation), phones=phones,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Two recordings of two microphones; in each a turn begins before the other ends."""
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "audio").mkdir()
+    cuts = []
+    for index in range(2):
+        turns = (
+            turn("self", 0.5, "good morning", "buenos días"),
+            turn("other", 0.9, "buenos días", "good morning"),
+            turn("self", 3.0, "how are you", "cómo está"),
+        )
+        path = folder / "audio" / f"c{index}.wav"
+        noise = np.random.default_rng(index).uniform(-0.1, 0.1, (2, 5 * 16000))
+        write_wav(path, Audio(noise.astype(np.float32)))
+        item = Conversation(f"c{index}", path, 2, 16000, 5 * 16000, turns)
+        cuts.append(cut_from_conversation(item, f"audio/{path.name}"))
+    write_manifest(folder, cuts)
+    return folder
+
+
+def examples(corpus, system=None, **options):
+    mixture = ConversationMixture(batch_s=12.0, piece_s=(2.0, 5.0), **options)
+    return conversation_examples(
+        mixture, system or jstar(), TOKENS, [str(corpus)], None, {"a": 1}, seed=3, stage="s"
+    )
+
+
+def test_a_step_is_always_the_same(corpus):
+    first, again = examples(corpus), examples(corpus)
+    for step in (0, 5):
+        a, b = first.batch(step), again.batch(step)
+        assert torch.equal(a.samples, b.samples)
+        assert (a.transcripts, a.ends, a.translations) == (b.transcripts, b.ends, b.translations)
+    assert first.batch(0).transcripts != first.batch(1).transcripts or not torch.equal(
+        first.batch(0).samples, first.batch(1).samples
+    )
+
+
+def test_what_a_batch_holds(corpus):
+    made = examples(corpus)
+    for step in range(6):
+        batch = made.batch(step)
+        count, channels, longest = batch.samples.shape
+        assert channels == 1, "a system of one microphone takes the first"
+        assert count * longest <= 12.0 * 16000
+        assert max(batch.counts) == longest
+        tags = {TOKENS.special_id(SELF), TOKENS.special_id(OTHER)}
+        for tokens, ends, samples in zip(batch.transcripts, batch.ends, batch.counts, strict=True):
+            assert tokens[0] in tags
+            assert len(tokens) == len(ends)
+            assert list(ends) == sorted(ends)
+            assert 0 <= ends[0] <= ends[-1] < samples / 16000 / FRAME_S
+        assert all(row[0] in tags for row in batch.translations)
+        assert batch.phones.shape == (count, int(longest / 960))
+        assert set(batch.phones.unique().tolist()) <= {IGNORED, 0, 1}
+        assert (batch.phones == 1).any()
+
+
+def test_every_objective_takes_a_batch(corpus):
+    system = jstar(phones=4).requires_grad_(True)
+    batch = examples(corpus, system).batch(0)
+    for name, objective in system.objectives.items():
+        losses = objective(batch)
+        assert torch.isfinite(losses["loss"]), name
+        losses["loss"].backward()
+    untouched = [name for name, p in system.named_parameters() if p.grad is None]
+    assert untouched == []
+
+
+def test_padding_changes_no_loss(corpus):
+    system = jstar()
+    batch = examples(corpus, system).batch(1)
+    losses = system.joint_objective(batch)
+    longer = torch.nn.functional.pad(batch.samples, (0, 9600))
+    padded = type(batch)(**{**vars(batch), "samples": longer})
+    again = system.joint_objective(padded)
+    torch.testing.assert_close(again["loss"], losses["loss"], atol=1e-4, rtol=1e-4)
+
+
+def test_text_is_a_dialogue():
+    piece = said_in_text(random.Random(1), 8.0)
+    assert {turn.speaker for turn in piece.turns} <= {"self", "other"}
+    assert piece.end_s >= 8.0
+    assert all(turn.target.text for turn in piece.turns)
+    made = examples("nowhere", source="text")
+    batch = made.batch(0)
+    assert batch.samples.shape[2] == 0
+    assert all(batch.transcripts)
+    assert torch.isfinite(jstar().mt_objective(batch)["loss"])
+
+
+def test_talks_are_conversations_without_answers(tiny_corpus):
+    found = read_corpora([tiny_corpus], ("talks",), "es")
+    assert found
+    assert {turn.speaker for item in found for turn in item.turns} == {"self"}
+    assert found[0].read_samples(0, 100).shape == (1, 100)
+    assert read_corpora([tiny_corpus], ("conversations",), "es") == []
+
+
+def test_corpora_that_do_not_fit(corpus, tmp_path):
+    glasses = jstar(frontend=FrontendConfig(directions=2, taps=33, mels=17))
+    with pytest.raises(ConfigError, match="c0 has 2 channels, the system has 5"):
+        examples(corpus, glasses)
+    with pytest.raises(UsageError, match="no corpus manifest"):
+        examples(tmp_path)
+    with pytest.raises(ConfigError, match="name a corpus of talks"):
+        examples(corpus, kinds=("talks",))
