@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.corpus_align import add_align, run_align
+from earvoice.cli.corpus_chunks import add_chunks, run_chunks
 from earvoice.cli.corpus_conversation import add_conversation, run_conversation
 from earvoice.cli.corpus_import import add_import, run_import
 from earvoice.errors import UsageError
@@ -52,13 +53,14 @@ def add_parser(subparsers: Any) -> None:
     add_conversation(actions)
     add_import(actions)
     add_align(actions)
+    add_chunks(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action; returns the exit code."""
     actions = {
         "synth": _synth, "info": _info, "long": _long, "import": run_import, "align": run_align,
-        "conversation": run_conversation,
+        "conversation": run_conversation, "chunks": run_chunks,
     }  # fmt: skip
     return actions[args.action](args)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from earvoice.cli.eval_speakers import add_speakers, conversations
 from earvoice.errors import UsageError
+from earvoice.eval.chunks import CHUNKS, ChunkCuts, read_cuts, written_cuts
 from earvoice.eval.comet import COMET_BATCH, COMET_MODELS, MODELS
 from earvoice.eval.finalization import SPOKEN
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
@@ -72,6 +73,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--words", type=Path, metavar="F", help="corpus or cuts.jsonl with word times and needs"
     )
+    parser.add_argument(
+        "--chunks", type=Path, metavar="F", help="cut-offs of the reference, of `corpus chunks`"
+    )
     for name, model in MODELS.items():
         parser.add_argument(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
     parser.add_argument("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
@@ -105,6 +109,10 @@ def open_inputs(args: argparse.Namespace) -> Inputs:
     }
     if args.terms is not None:
         extras[GLOSSARY] = read_glossary(args.terms)
+    if args.chunks is not None:
+        if args.log_format != "earvoice":
+            raise UsageError("--chunks needs a log of earvoice; others do not say where they cut")
+        extras[CHUNKS] = ChunkCuts(read_cuts(args.chunks), written_cuts(log))
     extras[SPEAKERS_EXTRA] = conversations(args, log, unit)
     if args.log_format in HISTORY_READERS:
         extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[args.log_format](log))

@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from earvoice.errors import UsageError
 from earvoice.eval.behaviour import BEHAVIOUR
+from earvoice.eval.chunks import AGENT
 from earvoice.eval.comet import COMET
 from earvoice.eval.finalization import FINALIZATION
 from earvoice.eval.hypotheses import CLOCKS
+from earvoice.eval.key_information import KEY_INFORMATION
 from earvoice.eval.lags import LATENCY
 from earvoice.eval.quality import QUALITY
 from earvoice.eval.scored import (
@@ -33,11 +35,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         **ERROR_RATES,
         **COMET,
         **TERMS,
+        **KEY_INFORMATION,
         **SPEAKERS,
         **LATENCY,
         **STREAM_LAAL,
         **BEHAVIOUR,
         **FINALIZATION,
+        **AGENT,
     }
 )
 """Every metric there is, in the order in which they are shown."""

@@ -161,7 +161,9 @@ class AgentSession(FedSession):
         """Memory and terms for the prompt; the terms are remembered until the turn is read."""
         memory, settings = self.memory, self._owner.settings
         hits = self._candidates()
-        terms, room, told = [], settings.terms_tokens, []
+        terms: list[tuple[str, str]] = []
+        told: list[Hit] = []
+        room = settings.terms_tokens
         for hit in hits:
             pair = (hit.entry.source, hit.entry.target)
             cost = sum(map(settings.codec.count, pair))

@@ -36,7 +36,7 @@ from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.append_snapshot import restore_session, save_session
 from earvoice.sessions.buffer import SegmentBuffer
-from earvoice.sessions.fed import FedSession
+from earvoice.sessions.fed import FedSession, refuse_knowledge
 from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
@@ -213,6 +213,7 @@ class AppendInterpreter:
     def open(self, request: Request) -> AppendSession:
         """Begins a stream. Raises: UsageError for languages this model does not have."""
         settings = self.settings
+        refuse_knowledge(request, "glossary", "context")
         for name, has in (("src_lang", settings.src_lang), ("tgt_lang", settings.tgt_lang)):
             asked = getattr(request, name)
             if asked.split("-")[0] != has:

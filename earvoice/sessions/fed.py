@@ -9,7 +9,15 @@ from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Event
 from earvoice.policies import AlignAtt, Policy
+from earvoice.session import Request
 from earvoice.sessions.buffer import SegmentBuffer
+
+
+def refuse_knowledge(request: Request, *refused: str) -> None:
+    """Raises: UsageError where a request brings knowledge that a model's prompt cannot carry."""
+    for name in refused:
+        if getattr(request, name):
+            raise UsageError(f"{name}: this model's prompt has no place for one; leave it out")
 
 
 class FedSession(ABC):

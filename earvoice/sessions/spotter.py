@@ -33,18 +33,21 @@ class Hit:
 
 
 class TermSpotter:
-    """One stream's listening for terms. least: probability from which on a term is a hit."""
+    """One stream's listening for terms. least: probability from which on a term is a hit.
+
+    heard: frames so far. hits: what was found, not older than what `best` was last asked for.
+    """
 
     def __init__(self, retriever: Retriever, view: TermView, least: float) -> None:
         self._retriever, self.view, self._least = retriever, view, least
         self._tail: Tensor | None = None
         self._new = 0
-        self._heard = 0
+        self.heard = 0
         self.hits: list[Hit] = []
 
     def continue_from(self, other: TermSpotter) -> None:
         """Goes on where another stood: the same stream, another glossary."""
-        self._tail, self._new, self._heard = other._tail, other._new, other._heard
+        self._tail, self._new, self.heard = other._tail, other._new, other.heard
         self.hits = list(other.hits)
 
     def push(self, frames: Tensor) -> None:
@@ -56,7 +59,7 @@ class TermSpotter:
             self._tail = piece if self._tail is None else torch.cat([self._tail, piece])
             self._tail = self._tail[-config.window_frames :]
             self._new += count
-            self._heard += count
+            self.heard += count
             if self._new == config.hop_frames:
                 self._new = 0
                 self._score(self._tail)
@@ -74,9 +77,9 @@ class TermSpotter:
             return
         states, real = retriever.keys(spelt)
         scores = retriever.score(window[None], states, real)[0].sigmoid().tolist()
-        start = self._heard - len(window)
+        start = self.heard - len(window)
         self.hits += [
-            Hit(entry, score, start, self._heard)
+            Hit(entry, score, start, self.heard)
             for entry, score in zip(entries, scores, strict=True)
             if score >= self._least
         ]

@@ -36,6 +36,7 @@ from earvoice.search.beam import BeamSettings, beam_search
 from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
+from earvoice.sessions.fed import refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
@@ -122,6 +123,8 @@ class WindowInterpreter:
             raise UsageError(
                 f"tgt_lang is {request.tgt_lang!r}; from {source!r} this model has {known}"
             )
+        if not self.settings.context_words:
+            refuse_knowledge(request, "glossary", "context")
         return WindowSession(self, request)
 
     def completed(self, policy: Policy) -> Policy:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from earvoice.agent.foreign import quoted
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
 from earvoice.policies import AlignAtt, Policy, Read, View, drafts_after
 from earvoice.session import Request
@@ -38,6 +39,13 @@ class Found:
     frames: int = 0
 
 
+def told_words(request: Request, most: int) -> tuple[str, ...]:
+    """A listener's terms and context as words of a prompt; terms first, and at most `most`."""
+    terms = [f"{e.source} = {e.target};" for e in request.glossary or ()] if most else []
+    text = quoted(" ".join([*terms, request.context]))
+    return tuple(text.split()[:most])
+
+
 class WindowSession(FedSession):
     """One listener's stream over an offline model. Implements `Session`."""
 
@@ -54,7 +62,9 @@ class WindowSession(FedSession):
         )
         self.tokens: list[int] = []
         self.end: Samples | None = None
+        self._told = told_words(request, settings.context_words // 2)
         self.context: tuple[str, ...] = ()
+        self.context = self._context()
         self._words = 0
         self._previous: tuple[tuple[str, ...], ...] = ()
         self._drafted = ""
@@ -159,13 +169,17 @@ class WindowSession(FedSession):
         self.tokens, self._words, self._previous, self.end = [], 0, (), None
 
     def _context(self) -> tuple[str, ...]:
-        """The last words written, as many as the next window is told."""
+        """What the listener told before the talk, then the last words written, within the room."""
         most = self._owner.settings.context_words
         tokenizer = self._owner.tokenizer
-        words = [*self.context, *tokenizer.decode(self.tokens).split()][-most:] if most else []
-        while len(tokenizer.encode(" ".join(words))) > most * TOKENS_A_WORD:
-            del words[0]
-        return tuple(words)
+        before = self.context[len(self._told) :] if self.context else ()
+        words = [*before, *tokenizer.decode(self.tokens).split()]
+        told = list(self._told)
+        words = words[-(most - len(told)) :] if most > len(told) else []
+        while len(tokenizer.encode(" ".join([*told, *words]))) > most * TOKENS_A_WORD:
+            del (words or told)[0]
+        self._told = tuple(told)
+        return (*told, *words)
 
     def _view(
         self,

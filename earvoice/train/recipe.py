@@ -25,21 +25,24 @@ from earvoice.data.utterances import HUB
 from earvoice.errors import CheckpointError, ConfigError
 from earvoice.models.files import load_weights
 from earvoice.nn.lora import is_lora
-from earvoice.systems import build
+from earvoice.systems import build, with_vocabulary
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.systems.llast import LlastConfig
 from earvoice.text.chat import CHATS, Task
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
+from earvoice.train.agent_examples import agent_examples
+from earvoice.train.conversations import conversation_examples
+from earvoice.train.conversations_validate import ConversationValidation
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
 from earvoice.train.lock import FolderLock
-from earvoice.train.loop import StageRun, check_objective, run_stage
+from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.start import pretrained_vocabulary, starting_weights
-from earvoice.train.utterances import TextExamples, UtteranceExamples, utterance_examples
+from earvoice.train.start import given_vocabulary, pretrained_vocabulary, starting_weights
+from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation
 from earvoice.units import SAMPLE_RATE
 
@@ -171,20 +174,21 @@ def vocabulary(
     Its own is learnt once from generated sentences and their translations.
     Raises: ConfigError when the run's vocabulary is not the pretrained model's.
     """
-    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(reuse or {})
+    llm_folder = getattr(getattr(recipe.system, "llm", None), "folder", "")
+    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(reuse or {}, llm_folder)
     if path.exists():
         tokenizer = Tokenizer.load(path)
-        if given is not None and Tokenizer.load(given) != tokenizer:
+        if given is not None and given_vocabulary(given, recipe.system) != tokenizer:
             raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
         return tokenizer
     if given is not None:
-        tokenizer = Tokenizer.load(given)
+        tokenizer = given_vocabulary(given, recipe.system)
         tokenizer.save(path)
         return tokenizer
     tokenizer = Tokenizer.train(
         _vocabulary_texts(recipe),
         recipe.tokenizer.vocab_size,
-        extra_specials=(*WAIT_TAGS.values(), WAIT_ALL),
+        extra_specials=getattr(recipe.system, "control_tokens", (*WAIT_TAGS.values(), WAIT_ALL)),
     )
     tokenizer.save(path)
     return tokenizer
@@ -228,8 +232,7 @@ def _prompt_texts(recipe: RecipeConfig) -> list[str]:
 
 def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig:
     """The recipe with the language model's vocabulary size filled in."""
-    llm = recipe.system.llm.model_copy(update={"vocab_size": tokenizer.vocab_size})
-    system = recipe.system.model_copy(update={"llm": llm})
+    system = with_vocabulary(recipe.system, tokenizer.vocab_size)
     return recipe.model_copy(update={"system": system})
 
 
@@ -276,8 +279,22 @@ def _examples(
     phones: dict[str, int],
     talks: Sequence[Talk],
     system: Any,
-) -> Examples | UtteranceExamples | TextExamples:
+) -> AnyExamples:
     augment = None if stage.augment is None else Augment(stage.augment)
+    told = stage.agent or stage.retrieve
+    if told is not None:
+        return agent_examples(told, system, talks, augment, seed=recipe.seed, stage=stage.name)
+    if stage.conversations is not None:
+        return conversation_examples(
+            stage.conversations,
+            system,
+            tokenizer,
+            recipe.corpus,
+            augment,
+            phones,
+            seed=recipe.seed,
+            stage=stage.name,
+        )
     if stage.utterances is not None:
         return utterance_examples(
             stage.utterances,
@@ -311,9 +328,13 @@ def _examples(
 
 def _validation(
     recipe: RecipeConfig, stage: StageConfig, system: Any, tokenizer: Tokenizer
-) -> Validation | None:
+) -> Validation | ConversationValidation | None:
     if not stage.validate_every_steps or not recipe.dev_corpus:
         return None
+    if stage.conversations is not None:
+        return ConversationValidation(
+            system, tokenizer, Path(recipe.dev_corpus), stage.validate_sentences
+        )
     talks = load_talks(Path(recipe.dev_corpus))
     utterances = list(
         itertools.islice(
@@ -330,7 +351,12 @@ def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
     corpora: digests of what the data says, wherever it lies.
     """
     stage = recipe.stages[index]
-    unused = {"recompute"} | ({"utterances"} if stage.utterances is None else set())
+    without = {
+        name
+        for name in ("utterances", "agent", "retrieve", "conversations")
+        if not getattr(stage, name)
+    }
+    unused = {"recompute"} | without
     text = json.dumps(
         [
             recipe.system.model_dump(mode="json", exclude=LIVE_ONLY),

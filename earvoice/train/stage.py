@@ -11,6 +11,8 @@ from earvoice.data.augment import AugmentConfig
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.systems import SystemConfig
 from earvoice.systems.fasst import WAIT_TAGS
+from earvoice.train.agent_mixture import AgentMixture, RetrieveMixture
+from earvoice.train.conversations import ConversationMixture
 from earvoice.train.utterances import UtteranceMixture
 
 
@@ -97,6 +99,12 @@ class StageConfig(Config):
     data: MixtureConfig = MixtureConfig()
     utterances: UtteranceMixture | None = None
     """Whole utterances of many languages, instead of `data`: what LLaST trains on."""
+    agent: AgentMixture | None = None
+    """Turns of talks cut off anywhere, instead of `data`: what CLASI trains on."""
+    retrieve: RetrieveMixture | None = None
+    """Windows and terms, instead of `data`: what CLASI's retriever trains on."""
+    conversations: ConversationMixture | None = None
+    """Two people and the translations of both, instead of `data`: what JSTAR trains on."""
     augment: AugmentConfig | None = None
     augment_ramp_steps: Annotated[int, Field(ge=0)] = 0
     """Augmentation probability grows from 0 to its value over this many steps."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from earvoice.errors import CheckpointError, ConfigError
+from earvoice.models.convert.pretrained import with_control_tokens
 from earvoice.models.files import MANIFEST, read_safetensors, verify_manifest
 from earvoice.nn.lora import is_lora
 from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
+from earvoice.text.tokenizer import SPECIALS, Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.freeze import check_patterns, matches
 from earvoice.train.stage import RecipeConfig
@@ -38,6 +41,14 @@ def pretrained_vocabulary(reuse: Mapping[str, str], llm_folder: str = "") -> Pat
     if len({path.read_bytes() for path in found.values()}) > 1:
         raise ConfigError(f"--reuse: {' and '.join(found)} have different vocabularies")
     return next(iter(found.values()), None)
+
+
+def given_vocabulary(given: Path, system: Any) -> Tokenizer:
+    """A vocabulary that was found, with the marks of speech that a system's prompt needs."""
+    known = Tokenizer.load(given)
+    marks = [SPECIALS.sp_start, SPECIALS.sp_end] if getattr(system, "kind", "") == "lst" else []
+    missing = [mark for mark in marks if not known.has_control(mark)]
+    return Tokenizer(with_control_tokens(given, missing)) if missing else known
 
 
 def starting_weights(

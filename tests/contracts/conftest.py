@@ -22,6 +22,7 @@ from earvoice.systems.jstar import SearchConfig
 from earvoice.systems.llast import Llast
 from earvoice.systems.lst import Lst
 from earvoice.testing import FakeInterpreter, loudness, scripted
+from tests.systems.clasi_tiny import CLASI_CHANGE, tiny_clasi
 from tests.tiny import conversation_tokenizer, fasst, jstar, llast, lst, tokenizer
 
 
@@ -54,6 +55,9 @@ def _brief(
 WORDS = [(0.05, "Guten"), (0.4, "Tag,"), (0.41, "meine"), (1.7, "Damen"), (2.5, "und"), (9, "nie")]
 
 CASES: list[Case] = [
+    Case("clasi", tiny_clasi, Request("en", "de", transcript=True), CLASI_CHANGE),
+    Case("clasi-direct", lambda: tiny_clasi(seed=1, cot=False), change=CLASI_CHANGE),
+    Case("clasi-small-window", lambda: tiny_clasi(seed=2, window_s=1.2), change=CLASI_CHANGE),
     Case("fake-loudness", lambda: FakeInterpreter(loudness()), change={"tgt_lang": "es"}),
     Case(
         "fake-drafts",

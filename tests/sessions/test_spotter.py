@@ -1,5 +1,7 @@
 """Listening for terms: windows once, whatever the pieces; edits; the plain index and faiss."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def heard(retriever, glossary, pieces):
 def test_pieces_do_not_matter(retriever, cuts):
     glossary = Glossary(map(Entry, NAMES))
     edges = [0, *sorted(cuts), 100]
-    pieces = [frames(100)[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [frames(100)[a:b] for a, b in itertools.pairwise(edges)]
     assert heard(retriever, glossary, pieces) == heard(retriever, glossary, [frames(100)])
 
 
