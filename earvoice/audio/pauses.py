@@ -95,7 +95,9 @@ class NoPauses:
 
 def pause_finder(kind: PauseKind) -> Callable[[], PauseFinder]:
     """What makes the finder of a stream."""
-    return {"energy": EnergyPauses, "webrtc": WebRtcPauses, "fixed": NoPauses}[kind]
+    if kind == "webrtc":
+        return WebRtcPauses
+    return EnergyPauses if kind == "energy" else NoPauses
 
 
 def quietest(samples: NDArray[np.float32]) -> tuple[Samples, float]:

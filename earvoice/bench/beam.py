@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -125,8 +126,8 @@ def _measure(
         say(f"{count} streams, round {number} of {settings.rounds}")
         shape = (count, settings.prompt_tokens)
         prompts = torch.randint(2, ours.config.vocab_size, shape, generator=generator)
-        found, ours_s = _timed(lambda p=prompts: _ours(ours, p, settings))
-        expected, theirs_s = _timed(lambda p=prompts: _theirs(theirs, p, settings))
+        found, ours_s = _timed(partial(_ours, ours, prompts, settings))
+        expected, theirs_s = _timed(partial(_theirs, theirs, prompts, settings))
         identical = identical and _same(found, expected)
         texts = [text for best in found for text, _ in best]
         ended += sum(len(text) < settings.tokens for text in texts)

@@ -168,7 +168,7 @@ def _system(args: argparse.Namespace) -> _System:
         raise UsageError("name an --agent or a --processor, not both")
     if args.agent is None and args.processor is None:
         return _model(args)
-    for name in POLICY_OPTIONS:
+    for name in (*POLICY_OPTIONS, "pauses"):
         if getattr(args, name) is not None:
             raise UsageError(f"--{name} is for models of this package; others have their own")
     if args.streams > 1:

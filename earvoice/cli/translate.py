@@ -108,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
     from earvoice.loading import load
 
     _set_threads(args.threads, job.card)
-    chosen = {} if args.pauses is None else {"settings": {"pauses": args.pauses}}
-    session = load(job.card.path, **chosen).open(job.request)
+    settings = None if args.pauses is None else {"pauses": args.pauses}
+    session = load(job.card.path, settings=settings).open(job.request)
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
         if args.output is not None:

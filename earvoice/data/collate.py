@@ -31,6 +31,7 @@ class TargetWords:
     n: int
     ended: bool
     missed: frozenset[int] = frozenset()
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,7 @@ class Collator:
             n=window.n,
             ended=window.ended,
             missed=window.missed,
+            context=window.context,
         )
 
 

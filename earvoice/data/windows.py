@@ -20,6 +20,8 @@ from earvoice.data.manifest import SpokenSentence, Talk, TimedPhone, TimedWord
 from earvoice.policies.schedule import OFFLINE_K, write_steps
 from earvoice.units import Seconds
 
+CONTEXT_WORDS = 40
+"""Words of context that a window keeps; a system takes the last so many of them."""
 MARGIN_S = 0.03
 """A word counts as heard this long after its end: the front-end's receptive field."""
 
@@ -45,7 +47,8 @@ class Window:
 
     audio_s: how much of the talk is used; silence fills the rest. ended: the source ends inside.
     target: words with the step each is written at and whether it carries loss. speed: how fast
-    the talk is played; all times but `start_s` are of the played sound.
+    the talk is played; all times but `start_s` are of the played sound. context: what was written
+    before the window, for systems that are told (`told_before`).
     """
 
     talk: Talk
@@ -63,6 +66,7 @@ class Window:
     n: int
     missed: frozenset[int] = frozenset()
     speed: float = 1.0
+    context: tuple[str, ...] = ()
 
     def at_speed(self, speed: float) -> Window:
         """The same, played `speed` times as fast; `start_s` stays a time of the talk."""
@@ -101,7 +105,24 @@ def cut_utterances(
     end_s = talk.sentences[last - 1].end_s
     following = talk.sentences[last].start_s if last < len(talk.sentences) else end_s + 0.3
     audio_s = min(room_s, end_s - start_s + rng.uniform(0.05, 0.3), following - start_s)
-    return _window(talk, talk.sentences[first:last], language, cut, start_s, audio_s, ended=True)
+    window = _window(talk, talk.sentences[first:last], language, cut, start_s, audio_s, ended=True)
+    return replace(window, context=told_before(talk, language, first, start_s))
+
+
+def told_before(talk: Talk, language: str, first: int, start_s: Seconds) -> tuple[str, ...]:
+    """The last words of the translation before sentence `first`, for half of all windows.
+
+    The other half is told nothing, as the first window of a live stream is. Which half follows
+    from the place alone, so that the draws of batches are the same with context and without.
+    """
+    if random.Random(f"{talk.id}/{first}/{start_s}").random() < 0.5:
+        return ()
+    words: list[str] = []
+    for sentence in reversed(talk.sentences[:first]):
+        words = [*sentence.targets[language].text.split(), *words]
+        if len(words) >= CONTEXT_WORDS:
+            break
+    return tuple(words[-CONTEXT_WORDS:])
 
 
 def cut_fresh(talk: Talk, language: str, cut: Cut, rng: random.Random, first: int) -> Window | None:

@@ -328,7 +328,8 @@ class Lst(nn.Module):
         for target in targets:
             ids = [*(token for word in target.words for token in word), self._bound.eos_id]
             answers.append(Answer(tuple(ids), len(ids)))
-        hidden, labels = self.training_forward(speech, answers)
+        contexts = [self._told(target.context) for target in targets]
+        hidden, labels = self.training_forward(speech, answers, contexts)
         counted = labels != IGNORED
         logits = self.lm.logits(hidden[counted]).float()
         labels = labels[counted]
@@ -336,15 +337,28 @@ class Lst(nn.Module):
         accuracy = (logits.argmax(-1) == labels).float().mean()
         return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
 
+    def _told(self, words: Sequence[str]) -> str:
+        """What a window is told of the words written before it, as live: the last few."""
+        most = self.config.context_words
+        kept = list(words[-most:]) if most else []
+        while len(self._bound.encode(" ".join(kept))) > most * TOKENS_A_WORD:
+            del kept[0]
+        return " ".join(kept)
+
     def training_forward(
-        self, speech: Sequence[Tensor], answers: Sequence[Answer]
+        self,
+        speech: Sequence[Tensor],
+        answers: Sequence[Answer],
+        contexts: Sequence[str] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Hidden states [B, T, D] of prompts, speech and answers, and the labels [B, T].
 
-        Args: speech [N, D] each.
+        Args: speech [N, D] each; contexts: what each prompt is told, None for nothing.
         """
         counts = [len(part) for part in speech]
-        prompts = [self.prompt(self._bound)] * len(speech)
+        told = [""] * len(speech) if contexts is None else contexts
+        encoded = {text: self.prompt(self._bound, text) for text in told}
+        prompts = [encoded[text] for text in told]
         row = splice(
             self.lm, pad_sequence(list(speech), batch_first=True), counts, prompts, answers
         )

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from earvoice.data.manifest import TimedWord
 from earvoice.data.synth.silent import silent_talk
-from earvoice.data.windows import MARGIN_S, Cut, cut_fresh, cut_slid, cut_utterances
+from earvoice.data.windows import (
+    CONTEXT_WORDS,
+    MARGIN_S,
+    Cut,
+    cut_fresh,
+    cut_slid,
+    cut_utterances,
+)
 from earvoice.policies.schedule import write_steps
 from tests.talks import FixedRandom, sentence, talk_of, three_sentences
 
@@ -227,3 +234,25 @@ def test_every_window_is_sound(seed, kind, k, segments, hold):
     if hold and k < 100 and not window.ended:
         counts = [window.steps.count(step) for step in set(window.steps)]
         assert max(counts, default=0) <= 3
+
+
+def test_half_of_the_windows_are_told_what_was_written_before():
+    told = []
+    for number in range(40):
+        talk = dataclasses.replace(TALK, id=f"talk-{number}")
+        windows = [cut_utterances(talk, "de", cut(k=100), AT_ONCE, 2) for _ in range(2)]
+        assert windows[0].context == windows[1].context
+        assert windows[0].context in ((), tuple("ABCDEFG"))
+        told.append(bool(windows[0].context))
+        first = cut_utterances(talk, "de", cut(k=100), AT_ONCE, 0)
+        assert first.context == ()
+        assert first.target == cut_utterances(TALK, "de", cut(k=100), AT_ONCE, 0).target
+    assert 10 < sum(told) < 30
+
+
+def test_no_more_context_than_a_system_may_take():
+    generator = random.Random(0)
+    talk = silent_talk(generator, 30, "train")
+    found = [cut_utterances(talk, "de", cut(12, 100), generator, first) for first in range(20, 28)]
+    contexts = [window.context for window in found if window is not None]
+    assert max(map(len, contexts)) == CONTEXT_WORDS

@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from earvoice.config import parse
+from earvoice.data.collate import TargetWords
 from earvoice.errors import ConfigError
 from earvoice.models.splice import IGNORED, Answer
 from earvoice.nn.masks import PROMPT, Entries, causal
+from earvoice.session import Request
 from earvoice.systems.lst import LstConfig
 from earvoice.train.freeze import freeze
 from tests.tiny import lst, lst_config, tokenizer
@@ -118,6 +120,47 @@ def test_the_prompt_names_the_language_and_the_context():
     text = tokenizer()
     assert list(found.before) == [text.bos_id, *text.encode("ein Haus"), text.sp_start_id]
     assert list(found.after) == [text.sp_end_id, *text.encode("German")]
+
+
+def told_lst(words):
+    changes = {"before_speech": "<s>{context}<sp_start>", "after_speech": "<sp_end>"}
+    prompt = lst_config().prompt.model_copy(update=changes)
+    return lst(prompt=prompt, context_words=words)
+
+
+def test_training_tells_what_a_live_window_is_told():
+    """The same layout, hence the same loss, as a prompt built by hand with the last words."""
+    system = told_lst(2)
+    speech = system.encode(audio())
+    text = tokenizer()
+    said = [text.encode("ein Garten")] * 3
+    contexts = (("das", "ist", "ein", "Haus"), (), ("Haus",))
+    targets = [TargetWords([w], (1,), (True,), 1, 1, 100, 3, True, context=c)
+               for w, c in zip(said, contexts, strict=True)]  # fmt: skip
+    loss = system._translation_loss(speech, targets)["loss"]
+    answers = [Answer((*ids, text.eos_id), len(ids) + 1) for ids in said]
+    hidden, labels = system.training_forward(speech, answers, ["ein Haus", "", "Haus"])
+    counted = labels != IGNORED
+    torch.testing.assert_close(
+        loss, F.cross_entropy(system.lm.logits(hidden[counted]), labels[counted])
+    )
+    session = system.interpreter(text).open(Request("en", "de"))
+    session.tokens, session.end = text.encode("das ist ein Haus"), 0
+    session.begin_next_window()
+    assert " ".join(session.context) == system._told(contexts[0]) == "ein Haus"
+
+
+def test_a_system_that_is_told_nothing_trains_as_before():
+    system = told_lst(0)
+    speech = system.encode(audio())
+    ids = tokenizer().encode("ein Garten")
+    losses = [
+        system._translation_loss(
+            speech, [TargetWords([ids], (1,), (True,), 1, 1, 100, 3, True, context=context)] * 3
+        )["loss"]
+        for context in ((), ("ein", "Haus"))
+    ]
+    torch.testing.assert_close(*losses)
 
 
 def test_unknown_slots_are_refused():
