@@ -15,6 +15,7 @@ from earvoice.cli.bench_beam import add_beam, run_beam
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
 from earvoice.cli.bench_rnnt import add_rnnt, run_rnnt
+from earvoice.cli.bench_serve import add_serve, run_serve
 from earvoice.errors import UsageError
 
 _WHAT = """\
@@ -124,6 +125,7 @@ def add_parser(subparsers: Any) -> None:
     startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     add_quality(names)
     add_resegment(names)
+    add_serve(names)
     add_beam(names)
     add_rnnt(names)
 
@@ -132,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the chosen benchmark and shows its result."""
     if args.benchmark == "quality":
         return run_quality(args)
+    if args.benchmark == "serve":
+        return run_serve(args)
     if args.benchmark == "resegment":
         return run_resegment(args)
     if args.benchmark == "beam":
