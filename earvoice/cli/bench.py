@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.bench_beam import add_beam, run_beam
+from earvoice.cli.bench_microphones import add_microphones, run_microphones
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
+from earvoice.cli.bench_retrieve import add_retrieve, run_retrieve
 from earvoice.cli.bench_rnnt import add_rnnt, run_rnnt
 from earvoice.cli.bench_serve import add_serve, run_serve
 from earvoice.errors import UsageError
@@ -26,7 +28,9 @@ Measures on this machine:
   earvoice bench startup    how soon do the first words come?
   earvoice bench quality    BLEU and lag on a synthetic test set
   earvoice bench resegment  how fast is long output cut at its references?
+  earvoice bench retrieve   what does a glossary of 100,000 terms add to each second?
   earvoice bench beam       how much faster than transformers' is our beam search?
+  earvoice bench microphones  what do the beams gain over the best microphone?
   earvoice bench rnnt       what does the transducer loss cost in memory and time?
 """
 
@@ -125,9 +129,11 @@ def add_parser(subparsers: Any) -> None:
     startup.add_argument("--talk", type=Path, help="a recording (default: the bundled talk)")
     add_quality(names)
     add_resegment(names)
+    add_retrieve(names)
     add_serve(names)
     add_beam(names)
     add_rnnt(names)
+    add_microphones(names)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,12 +142,16 @@ def run(args: argparse.Namespace) -> int:
         return run_quality(args)
     if args.benchmark == "serve":
         return run_serve(args)
+    if args.benchmark == "retrieve":
+        return run_retrieve(args)
     if args.benchmark == "resegment":
         return run_resegment(args)
     if args.benchmark == "beam":
         return run_beam(args)
     if args.benchmark == "rnnt":
         return run_rnnt(args)
+    if args.benchmark == "microphones":
+        return run_microphones(args)
     result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)
     if args.json:
         print(json.dumps(result, ensure_ascii=False))
