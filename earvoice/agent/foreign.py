@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 
+from earvoice.text.prompt import Prompt
+from earvoice.text.tokenizer import Tokenizer
+
 _JOINERS = "\u200c\u200d"
 """Part of words in Persian and the languages of India."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -33,3 +36,10 @@ def quoted(text: str) -> str:
     What goes into a prompt; what is shown to people keeps its brackets.
     """
     return clean(text).translate(_MARKS)
+
+
+def told(prompt: Prompt, tokenizer: Tokenizer, text: str) -> Prompt:
+    """A prompt of any template with text of others right after the speech."""
+    if not clean(text):
+        return prompt
+    return Prompt(prompt.before, (*tokenizer.encode(quoted(text)), *prompt.after))

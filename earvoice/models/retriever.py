@@ -42,7 +42,7 @@ class RetrieverConfig(Config):
     most_letters: Count = 32  # of a term; more are not looked at
     vector: Count = 64
     window_frames: Count = 64
-    hop_frames: Count = 12  # a window begins so many frames after the one before
+    hop_frames: Count = 16  # a window begins so many frames after the one before
     spans: Annotated[tuple[Count, ...], Field(min_length=1)] = (8, 16, 32)
     span_hop: Count = 4
     candidates: Count = 16  # of a window, from the pre-filter

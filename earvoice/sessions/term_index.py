@@ -58,7 +58,7 @@ class FaissIndex:
     Learnt from the vectors themselves, with a fixed seed.
     """
 
-    def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 32) -> None:
+    def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 24) -> None:
         import faiss
 
         cells = cells or max(1, int(2 * len(vectors) ** 0.5))

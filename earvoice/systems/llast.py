@@ -35,6 +35,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from earvoice.agent.foreign import told
 from earvoice.audio.pauses import PauseKind, pause_finder
 from earvoice.config import Config, Count
 from earvoice.errors import UsageError
@@ -51,6 +52,7 @@ from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
 from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
+from earvoice.sessions.window_session import TOKENS_A_WORD
 from earvoice.text.chat import CHATS, ChatTemplate, Task
 from earvoice.text.languages import language
 from earvoice.text.prompt import Prompt
@@ -78,6 +80,7 @@ class LlastConfig(Config):
     positions: Literal["compact", "gap"] = "compact"
     beams: Count = 5
     max_tokens: Count = 256  # of one window [max_new_tokens]
+    context_words: Annotated[int, Field(ge=0)] = 0  # ours: terms, a context, words of before
     k: Count = OFFLINE_K  # read all there is; for live use ask for another policy
     n: Count = 3
     segment_ms: Annotated[int, Field(ge=100)] = 1000  # step of a live stream
@@ -229,11 +232,14 @@ class Llast(nn.Module):
         settings = WindowSettings(
             pairs=config.pairs,
             policy=policy or WaitK(config.k, config.n),
-            prompt=lambda source, target, context: self.prompt(tokenizer, source, target),
+            prompt=lambda source, target, context: told(
+                self.prompt(tokenizer, source, target), tokenizer, context
+            ),
             segment_samples=config.segment_samples,
             window=config.window_segments,
             pause_after=config.pause_segments,
-            entries=room + config.encoder.frames,
+            entries=room + config.encoder.frames + TOKENS_A_WORD * config.context_words,
+            context_words=config.context_words,
             text_tokens=config.max_tokens,
             search=BeamSettings(config.beams),
             align_att=config.align_att,
