@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
-    from earvoice.reproduce.run import Choice
+    from earvoice.reproduce.shared import Choice
 
 _TEXT = """\
 Trains and measures what a paper compares, at the scale of one processor core, over several seeds,
@@ -130,7 +130,7 @@ def _report(reproduction: Any, args: argparse.Namespace) -> None:
 
 
 def _choice(args: argparse.Namespace, claims: tuple[str, ...]) -> Choice:
-    from earvoice.reproduce.run import Choice
+    from earvoice.reproduce.shared import Choice
 
     if args.steps_scale <= 0:
         raise UsageError(f"--steps-scale is {args.steps_scale}, it must be more than 0")

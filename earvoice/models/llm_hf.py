@@ -10,9 +10,8 @@ Import this module only where it is used: transformers takes seconds.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError, UsageError
+from earvoice.models.hf_loading import build_settings, four_bits, grow, load_folder
 from earvoice.models.llm_config import HfLlmConfig
 from earvoice.nn.attention import rotate, write_rows
 from earvoice.nn.cache import EntryCache, init_entry_cache
@@ -29,7 +29,7 @@ from earvoice.nn.masks import Entries, MaskFn, causal
 from earvoice.nn.state import row_list
 
 try:
-    from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
+    from transformers import DynamicCache
     from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 except ImportError as error:
     raise UsageError("transformers is not installed; it comes with the extra 'hf'") from error
@@ -70,7 +70,7 @@ class HfLanguageModel(nn.Module):
 
         Raises: CheckpointError when transformers cannot load it; see also the constructor.
         """
-        return cls(_from_folder(folder).eval())
+        return cls(load_folder(folder).eval())
 
     @classmethod
     def from_config(cls, config: HfLlmConfig) -> HfLanguageModel:
@@ -82,11 +82,11 @@ class HfLanguageModel(nn.Module):
         """
         with torch.device("cpu"):  # also where all else is built without memory
             if config.folder:
-                quantised = {"quantization_config": _nf4()} if config.nf4 else {}
-                model = _from_folder(config.folder, dtype=torch.float32, **quantised)
+                quantised = {"quantization_config": four_bits()} if config.nf4 else {}
+                model = load_folder(config.folder, dtype=torch.float32, **quantised)
             else:
-                model = _from_settings(config.settings)
-            _grow(model, config.vocab_size)
+                model = build_settings(config.settings)
+            grow(model, config.vocab_size)
             found = cls(model.eval())
         found.vocab_size = config.vocab_size or None
         if config.nf4:
@@ -358,56 +358,6 @@ class _RowsLayer(CacheLayerMixin):  # type: ignore[misc]
     def get_max_length(self) -> int:
         """Entries a row can hold."""
         return int(self._k_pool.shape[1])
-
-
-def _from_folder(folder: str | Path, **options: Any) -> Any:
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            **options,
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{folder}: transformers cannot load it: {reason}") from error
-
-
-def _from_settings(settings: Mapping[str, Any]) -> Any:
-    """A model of that shape with random weights, which come from elsewhere."""
-    known = dict(settings)
-    try:
-        config = AutoConfig.for_model(str(known.pop("model_type", "")), **known)
-        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"llm.settings: transformers has no such model: {error}") from error
-
-
-def _nf4() -> Any:
-    """Four bits, quantised twice, computing in bfloat16, as LLaST's code has it."""
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UsageError(
-            "llm.nf4 is true, but bitsandbytes is not installed: install it, or leave nf4 out "
-            "(the frozen weights then take eight times the memory)"
-        )
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-
-
-def _grow(model: Any, vocab_size: int) -> None:
-    """Makes room for added tokens: their rows, in and out, are the mean of those there are."""
-    before = int(model.get_input_embeddings().weight.shape[0])
-    if vocab_size <= before:
-        return
-    model.resize_token_embeddings(vocab_size, mean_resizing=False)
-    with torch.no_grad():
-        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-            layer.weight[before:] = layer.weight[:before].mean(0)
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

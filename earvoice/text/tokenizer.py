@@ -217,6 +217,10 @@ class Tokenizer:
         """Whether the id is a control token, which no text encodes to."""
         return self._pieces[token_id] in self._special_ids
 
+    def has_control(self, name: str) -> bool:
+        """Whether there is a control token of that name."""
+        return name in self._special_ids
+
     def special_id(self, name: str) -> int:
         """The id of the control token `name`. Errors: `CheckpointError` naming those there are."""
         if name not in self._special_ids:

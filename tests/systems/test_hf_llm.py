@@ -204,6 +204,14 @@ def test_a_recipe_names_a_folder(tokenizer, tmp_path):
     assert recipe.system.llm == HfLlmConfig(folder=str(folder))
     (tmp_path / "out").mkdir()
     assert vocabulary(recipe, tmp_path / "out", {}) == tokenizer
+    plain = Tokenizer.train(["das ist ein Haus"] * 9, 300)
+    bare = plain._definition.replace("sp_start", "other").replace("sp_end", "another")
+    (folder / "tokenizer.json").write_text(bare)
+    lst = load_yaml("recipes/lst/tiny.yaml", RecipeConfig, given[:1])
+    (tmp_path / "lst").mkdir()
+    found = vocabulary(lst, tmp_path / "lst", {})
+    assert found.has_control("<sp_end>")
+    assert vocabulary(lst, tmp_path / "lst", {}) == found
     with pytest.raises(ConfigError, match=r"system.llm.dim is unknown.*folder, settings"):
         load_yaml("recipes/llast/tiny.yaml", RecipeConfig, ["system.llm.folder=x"])
     with pytest.raises(ConfigError, match="it must be one of tinyllama, llama2, zephyr"):
