@@ -2,6 +2,7 @@
 # make test    the test suite without its slow tests
 # make check   lint, format, types, layers
 # make bench   speed and memory on this machine
+# make faults  what the live server survives, in full; writes docs/reliability.md (minutes)
 # make comet   an environment for the metrics comet and xcomet, without models
 # make lock    write constraints.txt anew
 #
@@ -18,7 +19,7 @@ PIP    := $(BIN)/python -m pip install -q -c constraints.txt
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench comet lock clean
+.PHONY: demo test check bench faults comet lock clean
 
 # torch goes in first and alone, so that a wrong build shows at once.
 .venv/.core: pyproject.toml constraints.txt
@@ -42,6 +43,9 @@ check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+
+faults: .venv/.ready
+	$(BIN)/python -m tests.faults.table
 
 bench: .venv/.ready
 	$(BIN)/earvoice bench growth

@@ -73,6 +73,11 @@ class Connection:
             for_good = not fault.kind.resumable
         except Gone as gone:
             for_good = gone.for_good
+        except Exception:  # noqa: BLE001 - told, logged and closed as a fault
+            # Its words may quote input; the log names its kind and place only.
+            _log.exception("connection_broke")
+            for_good = True
+            await self._fail(Fault("internal", "a fault of the server ended this connection"))
         finally:
             if session is not None and subscription is not None:
                 session.unsubscribe(subscription)

@@ -41,3 +41,9 @@ def set_up(level: str) -> None:
         logger.handlers = [handler] if name != "uvicorn.error" else []
         logger.propagate = name == "uvicorn.error"
         logger.setLevel(level.upper() if name == "earvoice" else "WARNING")
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what uvicorn says after every refused handshake, which is counted elsewhere."""
+    return "without completing handshake" not in str(record.msg)
