@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from earvoice.eval.comet import COMET_BATCH, COMET_MODELS, MODELS
 from earvoice.eval.finalization import SPOKEN
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import Hypothesis
+from earvoice.eval.judge import JUDGE, Judge
 from earvoice.eval.lags import SEGMENTER
 from earvoice.eval.longform import Segmenter, soft_segmenter
 from earvoice.eval.references import read_references, read_segments
@@ -76,6 +78,12 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chunks", type=Path, metavar="F", help="cut-offs of the reference, of `corpus chunks`"
     )
+    parser.add_argument(
+        "--judge-url", metavar="URL", help="OpenAI-compatible endpoint; texts are sent there"
+    )
+    parser.add_argument(
+        "--judge-model", metavar="NAME", help="the judge; its key is read from EARVOICE_JUDGE_KEY"
+    )
     for name, model in MODELS.items():
         parser.add_argument(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
     parser.add_argument("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
@@ -109,6 +117,11 @@ def open_inputs(args: argparse.Namespace) -> Inputs:
     }
     if args.terms is not None:
         extras[GLOSSARY] = read_glossary(args.terms)
+    if args.judge_url is not None:
+        if args.judge_model is None:
+            raise UsageError("--judge-url needs --judge-model")
+        key = os.environ.get("EARVOICE_JUDGE_KEY", "")
+        extras[JUDGE] = Judge(args.judge_url, args.judge_model, key)
     if args.chunks is not None:
         if args.log_format != "earvoice":
             raise UsageError("--chunks needs a log of earvoice; others do not say where they cut")

@@ -12,6 +12,7 @@ from earvoice.eval.chunks import AGENT
 from earvoice.eval.comet import COMET
 from earvoice.eval.finalization import FINALIZATION
 from earvoice.eval.hypotheses import CLOCKS
+from earvoice.eval.judge import JUDGED
 from earvoice.eval.key_information import KEY_INFORMATION
 from earvoice.eval.lags import LATENCY
 from earvoice.eval.quality import QUALITY
@@ -42,6 +43,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         **BEHAVIOUR,
         **FINALIZATION,
         **AGENT,
+        **JUDGED,
     }
 )
 """Every metric there is, in the order in which they are shown."""
