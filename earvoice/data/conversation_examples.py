@@ -74,11 +74,11 @@ class ConversationExample:
 
 
 def quiet_spans(conversation: Conversation) -> list[tuple[Seconds, Seconds]]:
-    """Where nobody speaks, in order; the first begins at 0, the last ends with the recording."""
-    spans = []
+    """Where nobody speaks, in order: before the first turn, between turns, after the last."""
+    spans: list[tuple[Seconds, Seconds]] = []
     silent_from = 0.0
     for turn in sorted(conversation.turns, key=lambda turn: turn.start_s):
-        if turn.start_s > silent_from:
+        if turn.start_s > silent_from or not spans:
             spans.append((silent_from, turn.start_s))
         silent_from = max(silent_from, turn.end_s)
     spans.append((silent_from, max(silent_from, conversation.duration_s)))
@@ -185,6 +185,4 @@ class ExampleMaker:
 
 
 def _moved(phones: Sequence[TimedPhone], offset_s: Seconds) -> tuple[TimedPhone, ...]:
-    return tuple(
-        replace(p, start_s=p.start_s - offset_s, end_s=p.end_s - offset_s) for p in phones
-    )
+    return tuple(replace(p, start_s=p.start_s - offset_s, end_s=p.end_s - offset_s) for p in phones)

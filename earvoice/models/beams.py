@@ -115,31 +115,19 @@ def minimum_variance(covariance: Complex, look: Complex) -> Complex:
     return weights
 
 
-def design(steering: Steering, coherence: Float64, null_weight: float = 0.0) -> Complex:
+def design(steering: Steering, coherence: Float64, mouth_null: float = 0.0) -> Complex:
     """Weights of every beam, [K, F, C].
 
-    null_weight: alpha of every other source that lies away from the look direction (its free
-    response correlates less than 0.9 with the look at 1 kHz): 0 is noise from everywhere only.
+    mouth_null: alpha of the wearer's mouth in all other beams; 0 is noise from everywhere only.
     """
+    mouth = steering.transfer[-1]
+    spread = mouth_null * mouth[:, :, None] * mouth[:, None, :].conj()
     beams = []
     for index in range(steering.beams):
-        look = steering.transfer[index]
-        covariance = coherence.astype(np.complex128)
-        if null_weight:
-            for other in _others(steering, index):
-                g = steering.transfer[other]
-                covariance = covariance + null_weight * g[:, :, None] * g[:, None, :].conj()
-        beams.append(minimum_variance(covariance, look))
+        is_mouth = index == steering.beams - 1
+        covariance = coherence + (0.0 if is_mouth else 1.0) * spread
+        beams.append(minimum_variance(covariance, steering.transfer[index]))
     return np.stack(beams)
-
-
-def _others(steering: Steering, index: int) -> list[int]:
-    """Sources far enough from a look direction to be nulled."""
-    at = round(1000.0 / (SAMPLE_RATE / 2) * (N_FFT // 2))
-    g = steering.transfer[:, at]
-    unit = g / np.linalg.norm(g, axis=1, keepdims=True)
-    alike = np.abs(unit.conj() @ unit[index])
-    return [other for other in range(steering.beams) if other != index and alike[other] < 0.9]
 
 
 def to_filters(weights: Complex, taps: int) -> NDArray[np.float32]:
@@ -164,8 +152,8 @@ def filters_for(
     steering: Steering | None = None,
     *,
     directions: int = DIRECTIONS,
-    null_weight: float = 0.0,
+    mouth_null: float = 0.0,
 ) -> NDArray[np.float32]:
     """FIR filters [beams, C, taps] of an array; `steering` replaces free-field sound."""
     found = steering or free_field(array, directions)
-    return to_filters(design(found, diffuse_coherence(array), null_weight), taps)
+    return to_filters(design(found, diffuse_coherence(array), mouth_null), taps)

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from earvoice.audio.arrays import ARRAYS, MicrophoneArray, check_array_channels
@@ -43,14 +44,16 @@ class FrontendConfig(Config):
     """The front-end's sizes.
 
     array: whose microphones (`audio.arrays`). directions: beams besides the mouth's. taps: of the
-    beams' filters, 5 ms of delay at 161. maps: feature maps after the convolutions (None: one a
-    beam). stack: 10 ms frames in one output.
+    beams' filters, 5 ms of delay at 161. mouth_null: how strongly the wearer is kept out of the
+    other beams. maps: feature maps after the convolutions (None: one a beam). stack: 10 ms frames
+    in one output.
     """
 
     kind: Literal["beams"] = "beams"
     array: Literal["glasses", "single"] = "glasses"
     directions: Count = DIRECTIONS
     taps: Count = 161
+    mouth_null: Annotated[float, Field(ge=0)] = 0.0
     mels: Count = 80
     maps: Count | None = None
     stack: Count = 6
@@ -255,10 +258,14 @@ class Frontend(nn.Module):
         maps = config.maps or config.beams
         members: list[nn.Module] = []
         if config.microphones > 1:
-            found = filters if filters is not None else filters_for(
-                config.geometry, config.taps, directions=config.directions
-            )  # fmt: skip
-            members.append(Beams(_fitting(found, config)))
+            if filters is None:
+                filters = filters_for(
+                    config.geometry,
+                    config.taps,
+                    directions=config.directions,
+                    mouth_null=config.mouth_null,
+                )
+            members.append(Beams(_fitting(filters, config)))
         members.append(BeamLogMel(config.beams, config.mels))
         beams, bins = config.beams, config.mels
         for _ in range(_CONVS):
