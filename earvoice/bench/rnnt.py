@@ -40,7 +40,7 @@ class RnntSettings:
     vocabulary: int = 4096
     joint: int = 256
     seed: int = 1
-    timeout_s: Seconds = 900.0
+    timeout_s: Seconds = 3600.0
 
 
 def run(settings: RnntSettings, progress: Progress = silent_progress) -> dict[str, Any]:
