@@ -16,6 +16,7 @@ OWN = (
     "tests/systems/test_clasi.py",
     "tests/sessions/test_agent.py",
     "tests/recipes/test_clasi_tiny.py",
+    "tests/cli/test_knowledge.py",
 )
 LISTS = ("earvoice/systems/__init__.py", "tests/contracts/conftest.py")
 OTHERS = (

@@ -2,11 +2,16 @@
 
 import argparse
 
+import numpy as np
 import pytest
 
+from earvoice.audio import Audio, write_wav
+from earvoice.cli import main
 from earvoice.cli.knowledge import TermMarks, add_knowledge, knowledge_of
 from earvoice.errors import DataError
-from earvoice.events import Note
+from earvoice.events import Note, loads
+from earvoice.train.export import write_model
+from tests.systems.clasi_tiny import clasi, tokenizer
 
 
 def arguments(*options):
@@ -43,3 +48,20 @@ def test_terms_that_were_used_are_underlined():
     marks.take(Note("terms_used", {"terms": [{"source": "house", "target": "Haus"}]}))
     (span,) = marks.marked("Das Haus").spans
     assert (span.start, span.end) == (4, 8)
+
+
+def test_a_glossary_on_the_command_line_gives_notes(tmp_path, capsys):
+    system = clasi(least_score=0.0)
+    folder = write_model(system, tokenizer(), system.config, "clasi-tiny", tmp_path / "model")
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (1, 16000)).astype("f4")
+    talk, terms = tmp_path / "talk.wav", tmp_path / "terms.tsv"
+    write_wav(talk, Audio(noise))
+    terms.write_text("house\tHaus\ngarden\tGarten\n", encoding="utf-8")
+    options = ["--model", str(folder), "--format", "jsonl", "--clock", "ideal"]
+    assert main(["translate", str(talk), *options, "--glossary", str(terms)]) == 0
+    events = [loads(line).event for line in capsys.readouterr().out.splitlines()]
+    (note,) = [e for e in events if isinstance(e, Note) and e.kind == "terms"]
+    assert {term["target"] for term in note.data["terms"]} == {"Haus", "Garten"}
+    terms.write_text("house\n" + "x" * 99, encoding="utf-8")
+    assert main(["translate", str(talk), *options, "--glossary", str(terms)]) == 7
+    assert "line 2" in capsys.readouterr().err
