@@ -159,12 +159,12 @@ class AgentInterpreter:
             raise UsageError(f"policy is {request.policy!r}; this model decides when to write")
 
     def view(self, glossary: Glossary, pair: tuple[str, str]) -> TermView | None:
-        """What a session searches; None where all terms fit into every prompt.
+        """What a session searches; None for no terms, or a model that is told all of them.
 
         Raises: UsageError for a larger glossary than a model without a retriever can use.
         """
         retriever = self.model.retriever
-        if len(glossary) <= self.settings.terms and not glossary.base:
+        if not len(glossary):
             return None
         if retriever is None:
             if len(glossary) <= self.settings.terms:

@@ -140,6 +140,8 @@ class AgentSession(FedSession):
         step = self._owner.model.step_samples // self.window.stride
         if self._final and not self.audio.has_segment:
             self.end = count
+            if self._spotter is not None:
+                self._spotter.finish()
         elif self.window.full(step):
             self.end = self.window.quietest()
         else:

@@ -64,6 +64,12 @@ class TermSpotter:
                 self._new = 0
                 self._score(self._tail)
 
+    def finish(self) -> None:
+        """The stream has ended: scores what no whole hop has completed."""
+        if self._new and self._tail is not None:
+            self._new = 0
+            self._score(self._tail)
+
     def _score(self, window: Tensor) -> None:
         """The window that ends now: nearest terms of its new spans, then their scores."""
         if not len(self.view):

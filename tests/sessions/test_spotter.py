@@ -62,6 +62,15 @@ def test_a_window_is_scored_once_and_is_as_long_as_it_says(retriever):
     ]
 
 
+def test_the_end_of_a_stream_is_looked_at_too(retriever):
+    spotter = TermSpotter(retriever, view_of(retriever, Glossary([Entry("house")])), 0.0)
+    with torch.inference_mode():
+        spotter.push(frames(27))
+        spotter.finish()
+        spotter.finish()
+    assert [hit.end for hit in spotter.hits] == [6, 12, 18, 24, 27]
+
+
 def test_scores_do_not_depend_on_the_other_terms(retriever):
     both = heard(retriever, Glossary(map(Entry, NAMES[:3])), [frames(48)])
     one = heard(retriever, Glossary([Entry(NAMES[1])]), [frames(48)])
