@@ -22,7 +22,7 @@ LISTS = ("earvoice/systems/__init__.py", "tests/contracts/conftest.py")
 OTHERS = (
     "tests/test_layers.py::test_imports_point_downward",
     "tests/test_loading.py",
-    "tests/train/test_recipe.py",
+    "tests/train/test_export.py",
     "tests/sessions/test_spotter.py",
     "tests/contracts/test_session.py::test_it_is_an_interpreter",
 )
