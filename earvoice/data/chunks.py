@@ -29,6 +29,7 @@ from types import MappingProxyType
 
 from earvoice.config import Config, Count, Positive
 from earvoice.data.manifest import SpokenSentence, Talk, TimedWord
+from earvoice.text.spacing import joined
 from earvoice.units import Seconds
 
 _MARKS = re.compile(r"[,;:.!?…，。；：、！？—–]+[\"'”’)»]*$")
@@ -71,7 +72,7 @@ class Chunk:
     @property
     def transcript(self) -> str:
         """The words that are said."""
-        return " ".join(word.text for word in self.words)
+        return joined(word.text for word in self.words)
 
 
 def chunks_of(
@@ -105,7 +106,7 @@ def _of_sentence(
     text = sentence.targets[tgt_lang].text
     ends = clean_places(sentence, tgt_lang)
     chosen = _chosen(words, src_lang, ends, rule) if words else []
-    target = text.split()
+    target = sentence.targets[tgt_lang].words
     found: list[Chunk] = []
     first, first_target = 0, 0
     for last in [*chosen, len(words) - 1]:
@@ -114,7 +115,7 @@ def _of_sentence(
         spoken_s = words[last].end_s if words else sentence.end_s
         end_s = spoken_s + min(max(0.0, following_s - spoken_s) / 2, rule.margin_s)
         end_target = len(target) if is_last else ends[last]
-        part = text if is_last and not found else " ".join(target[first_target:end_target])
+        part = text if is_last and not found else joined(target[first_target:end_target])
         own = tuple(words[first : last + 1])
         found.append(Chunk(begin_s, max(begin_s, end_s), own, part, is_last))
         begin_s, first, first_target = max(begin_s, end_s), last + 1, end_target
@@ -124,7 +125,7 @@ def _of_sentence(
 def clean_places(sentence: SpokenSentence, tgt_lang: str) -> dict[int, int]:
     """Source words after which the translation divides -> how many target words stand before."""
     target = sentence.targets[tgt_lang]
-    pieces = target.text.split()
+    pieces = target.words
     if len(target.needs) == len(pieces):
         return _by_needs(target.needs)
     return _by_marks([word.text for word in sentence.words], pieces)

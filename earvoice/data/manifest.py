@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.errors import AudioError, UsageError
+from earvoice.text.spacing import joined
 from earvoice.units import Samples, Seconds
 
 MANIFEST_NAME = "cuts.jsonl"
@@ -55,10 +56,24 @@ class Target:
     """A translation. `needs[j]` is the last source word that target word j depends on.
 
     `needs` is empty where nobody knows it (real corpora), else one entry per word of `text`.
+    `units`: its words where white space does not tell them (Chinese); else empty.
     """
 
     text: str
     needs: tuple[int, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the text."""
+        return self.units or tuple(self.text.split())
+
+    @classmethod
+    def of_words(cls, words: Sequence[str], needs: Sequence[int]) -> Target:
+        """A translation from its words."""
+        text = joined(words)
+        units = () if tuple(text.split()) == tuple(words) else tuple(words)
+        return cls(text, tuple(needs), units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +217,11 @@ def _sentence_of(segment: Mapping[str, Any]) -> SpokenSentence:
         ),
         text=str(segment["text"]),
         targets={
-            language: Target(str(target["text"]), tuple(int(n) for n in target.get("needs", ())))
+            language: Target(
+                str(target["text"]),
+                tuple(int(n) for n in target.get("needs", ())),
+                tuple(str(unit) for unit in target.get("units", ())),
+            )
             for language, target in (custom.get("targets") or {}).items()
         },
         topic=str(custom.get("topic", "")),
@@ -252,6 +271,7 @@ def _segment_of(sentence: SpokenSentence, talk: Talk, number: int) -> dict[str, 
         "custom": {
             "targets": {
                 language: {"text": target.text, "needs": list(target.needs)}
+                | ({"units": list(target.units)} if target.units else {})
                 for language, target in sentence.targets.items()
             },
             "engine": talk.engine,

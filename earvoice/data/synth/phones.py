@@ -15,14 +15,18 @@ ENGLISH_VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".spl
 ENGLISH_CONSONANTS = frozenset("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())
 FOREIGN_VOWELS = frozenset("an en eu oe on ue".split())
 FOREIGN_CONSONANTS = frozenset("bh gh hy ly ny pf rr ts x".split())
-VOWELS = ENGLISH_VOWELS | FOREIGN_VOWELS
-CONSONANTS = ENGLISH_CONSONANTS | FOREIGN_CONSONANTS
+MANDARIN_VOWELS = frozenset("eo ia ie iu ong ua ui uo wai ye".split())
+MANDARIN_CONSONANTS = frozenset("cy dz jy".split())
+VOWELS = ENGLISH_VOWELS | FOREIGN_VOWELS | MANDARIN_VOWELS
+CONSONANTS = ENGLISH_CONSONANTS | FOREIGN_CONSONANTS | MANDARIN_CONSONANTS
 PHONES = (
     *sorted(ENGLISH_VOWELS | ENGLISH_CONSONANTS),
     PAUSE,
     *sorted(FOREIGN_VOWELS | FOREIGN_CONSONANTS),
+    *sorted(MANDARIN_VOWELS | MANDARIN_CONSONANTS),
 )
-"""Every label a phone alignment can have, in a fixed order: those of English come first."""
+"""Every label a phone alignment can have, in a fixed order: those of English come first, later
+languages add theirs at the end."""
 
 _ESPEAK = {
     # vowels, named by a word of each class
@@ -53,11 +57,21 @@ _ESPEAK_OF: dict[str, dict[str, str]] = {
         "oI": "oy", "eU": "eu", "p:": "p",
     },
     "fr": _EUROPEAN | {"a:": "aa", "a-": "aa", "e-": "ey", "y-": "ue", "z2": "z"},
+    "zh": {
+        # b p, d t, g k, z c, zh ch, j q: without and with breath
+        "p": "b", "ph": "p", "t": "d", "th": "t", "k": "g", "kh": "k", "ts": "dz", "tsh": "ts",
+        "ts.": "jh", "ts.h": "ch", "tS;": "jy", "tS;h": "cy", "S;": "hy", "s.": "sh", "z.": "zh",
+        "X": "x", "a": "aa", "A": "aa", "@": "ax", "@r": "er", "o": "ao", "o-": "eo", "i.": "ih",
+        "i[": "ih", "y": "ue", "y@": "ue", "y&": "ye", "yE": "ye", "u@": "uw", "ai": "ay",
+        "Au": "aw", "ei": "ey", "ou": "ow", "iA": "ia", "iAu": "ia", "iE": "ie", "iou": "iu",
+        "ong": "ong", "iong": "ong", "ua": "ua", "uA": "ua", "uai": "wai", "uei": "ui", "uo": "uo",
+    },
 }  # fmt: skip
-_ESPEAK_MARKS = frozenset(["_|", "_!", "|", "!", "(en)", "(de)", "(es)", "(fr)"])
+_ESPEAK_MARKS = frozenset(["_|", "_!", "|", "!", "(en)", "(de)", "(es)", "(fr)", "(cmn)"])
 """Glottal stops before vowels, and changes of language within a sentence."""
 _ESPEAK_SILENT = frozenset(["", ";", ":", "|", "||"])
 _ESPEAK_STRESS = "',%="
+_TONES = "0123456789"
 _ARPABET = {
     "axr": "er", "el": "l", "em": "m", "en": "n", "eng": "ng", "dx": "t", "nx": "n", "hv": "hh",
     "ix": "ih", "ux": "uw", "q": "t", "h#": PAUSE, "brth": PAUSE, "sil": PAUSE, "ssil": PAUSE,
@@ -71,6 +85,8 @@ def from_espeak(mnemonic: str, language: str = "en") -> str | None:
     language: of the voice ("de"). It may lend words from English, with English phonemes.
     """
     bare = mnemonic.lstrip(_ESPEAK_STRESS)
+    if language == "zh":
+        bare = bare.rstrip(_TONES)
     if language != "en" and bare in _ESPEAK_MARKS:
         return None
     if bare.startswith("_"):

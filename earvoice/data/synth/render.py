@@ -21,6 +21,7 @@ from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
 from earvoice.data.synth.speech import Prosody, Speech, Synthesizer
 from earvoice.data.synth.voices import Voice, VoiceSplit, voices
+from earvoice.text.spacing import joined
 from earvoice.units import SAMPLE_RATE, Seconds
 
 Float32 = NDArray[np.float32]
@@ -189,9 +190,9 @@ def _placed(
             replace(p, start_s=offset_s + p.start_s, end_s=offset_s + p.end_s)
             for p in speech.phones
         ),
-        text=" ".join(sentence.source),
+        text=joined(sentence.source),
         targets={
-            language: Target(" ".join(sentence.targets[language]), sentence.needs[language])
+            language: Target.of_words(sentence.targets[language], sentence.needs[language])
             for language in languages
         },
         topic=sentence.topic,

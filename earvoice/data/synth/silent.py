@@ -6,7 +6,11 @@ import random
 
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth.grammar import sample_talk
+from earvoice.text.spacing import is_spaceless, joined
 from earvoice.units import SAMPLE_RATE
+
+_LETTERS_OF_A_SYLLABLE = 3
+"""A Chinese character is said in about the time of three letters."""
 
 
 def silent_talk(rng: random.Random, sentences: int, split: str, language: str = "en") -> Talk:
@@ -18,11 +22,12 @@ def silent_talk(rng: random.Random, sentences: int, split: str, language: str = 
         begin_s = now_s
         words = []
         for text in sentence.source:
-            length_s = (0.09 + 0.055 * len(text)) * pace * rng.uniform(0.85, 1.15)
+            letters = sum(_LETTERS_OF_A_SYLLABLE if is_spaceless(one) else 1 for one in text)
+            length_s = (0.09 + 0.055 * letters) * pace * rng.uniform(0.85, 1.15)
             words.append(TimedWord(text, now_s, now_s + length_s))
-            now_s += length_s + (0.15 if text.endswith(",") else 0.0)
+            now_s += length_s + (0.15 if text.endswith((",", "，")) else 0.0)
         targets = {
-            lang: Target(" ".join(side), sentence.needs[lang])
+            lang: Target.of_words(side, sentence.needs[lang])
             for lang, side in sentence.targets.items()
         }
         spoken.append(
@@ -31,7 +36,7 @@ def silent_talk(rng: random.Random, sentences: int, split: str, language: str = 
                 end_s=now_s,
                 words=tuple(words),
                 phones=(),
-                text=" ".join(sentence.source),
+                text=joined(sentence.source),
                 targets=targets,
             )
         )

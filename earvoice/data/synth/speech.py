@@ -75,7 +75,7 @@ class Synthesizer(Protocol):
 def spoken_text(words: Sequence[str]) -> str:
     """The tokens as one string that ends like a sentence, so that its melody falls."""
     text = " ".join(words)
-    return text if text.endswith((".", "?", "!")) else text + "."
+    return text if text.endswith((".", "?", "!", "。", "？", "！")) else text + "."
 
 
 def word_times(

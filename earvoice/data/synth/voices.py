@@ -43,6 +43,7 @@ ACCENTS_OF: dict[str, dict[str, float]] = {
     "de": {"de": 1.0},
     "es": {"es": 0.5, "es-419": 0.5},
     "fr": {"fr": 0.6, "fr-be": 0.2, "fr-ch": 0.2},
+    "zh": {"cmn": 1.0},
 }
 """Language spoken -> its accents. flite and festival speak English only."""
 
@@ -118,6 +119,8 @@ def espeak_variants(split: VoiceSplit) -> list[Voice]:
 def spoken_language(voice: str) -> str:
     """The language of a voice by its name: `es-419+f3` speaks "es"; a name without accent, "en"."""
     language = voice.partition("+")[0].partition("-")[0]
+    if language == "cmn":
+        return "zh"
     return language if language in ACCENTS_OF else "en"
 
 

@@ -79,7 +79,7 @@ def test_words_are_clean(sentences: list[Sentence]) -> None:
         assert not re.search(r"\b(in dem|zu dem|zu der|an dem|von dem|bei dem) [A-Z]", german)
 
 
-@pytest.mark.parametrize("language", ["de", "es", "fr"])
+@pytest.mark.parametrize("language", ["de", "es", "fr", "zh"])
 def test_a_sentence_of_another_language_has_one_translation_and_one_split(language: str) -> None:
     rng = random.Random(21)
     seen: dict[str, tuple[str, ...]] = {}

@@ -1,9 +1,10 @@
-"""A compositional grammar of English, German, Spanish and French for synthetic corpora.
+"""A compositional grammar of English, German, Spanish, French and Chinese for synthetic corpora.
 
 One derivation yields a sentence and its translations together, with the alignment that says how
 much of the source each target word has to wait for. A sentence has exactly one translation per
 language, and belongs to one split for ever. `tree` is language-neutral, `english`, `german`,
-`spanish` and `french` make words of it; `reverse` keeps other languages than English unambiguous.
+`spanish`, `french` and `chinese` make words of it; `reverse` keeps languages other than English
+unambiguous.
 """
 
 from earvoice.data.synth.grammar.counting import distinct_sentences

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from earvoice.data.synth.grammar import english, french, german, spanish
+from earvoice.data.synth.grammar import chinese, english, french, german, spanish
 from earvoice.data.synth.grammar.connectives import CONJUNCTIONS, Connective
 from earvoice.data.synth.grammar.spelling import written
 from earvoice.data.synth.grammar.template import Template
@@ -28,7 +28,7 @@ __all__ = [
     "target_words",
 ]
 
-TARGET_LANGS = ("de", "es", "fr")
+TARGET_LANGS = ("de", "es", "fr", "zh")
 LANGUAGES = ("en", *TARGET_LANGS)
 _SPLIT_BINS = 100  # 0..95 train, 96..97 dev, 98..99 test
 
@@ -113,6 +113,17 @@ class Statement:
             out += [*comma, (joint, (self.joiner,)), *french.clause(self.second)]
         return out
 
+    def chinese(self) -> list[Token]:
+        """Chinese words with their marks."""
+        out = chinese.opener(self.opener.en, self.opener) if self.opener else []
+        lead = self.leading
+        out += chinese.leading(lead) if lead else []
+        out += chinese.clause(self.clause, chinese.main_insert(lead) if lead else ())
+        if self.second:
+            joint = {"and": "而且", "but": "但是"}[self.joiner]
+            out += [COMMA, (joint, (self.joiner,)), *chinese.clause(self.second)]
+        return out
+
     final = "."
 
 
@@ -152,6 +163,12 @@ class Question:
         lead = {"": "", "why": "pourquoi", "when?": "quand"}[self.word]
         return [*words([*lead.split(), "est-ce", "que"], self), *french.clause(self.clause)]
 
+    def chinese(self) -> list[Token]:
+        """Chinese words with their marks; the question word stands where the answer would."""
+        asked = {"": [], "who": [], "why": ["为什么"], "when?": ["什么时候"]}[self.word]
+        out = chinese.clause(self.clause, words(asked, self))
+        return out if self.word else [*out, ("吗", (self,))]
+
     final = "?"
 
 
@@ -178,6 +195,10 @@ class Request:
         """French words with their marks."""
         return [*words(["Veuillez"], self), *french.clause(self.clause, "inf")]
 
+    def chinese(self) -> list[Token]:
+        """Chinese words with their marks."""
+        return [*words(["请"], self), *chinese.clause(self.clause, subject=False)]
+
     final = "."
 
 
@@ -195,7 +216,8 @@ def _tokens(item: Derivation, lang: str) -> list[Token]:
     """A derivation's words in a language, with their marks, before punctuation is attached."""
     if lang == "en":
         return item.english()
-    return {"de": item.german, "es": item.spanish, "fr": item.french}[lang]()
+    spoken = {"de": item.german, "es": item.spanish, "fr": item.french, "zh": item.chinese}
+    return spoken[lang]()
 
 
 def source_words(item: Derivation, lang: str) -> tuple[tuple[str, ...], dict[Mark, int]]:

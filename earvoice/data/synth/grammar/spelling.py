@@ -9,14 +9,16 @@ from earvoice.data.synth.grammar.tree import Mark, Token
 def written(tokens: list[Token], final: str, lang: str) -> tuple[tuple[str, ...], list[list[Mark]]]:
     """Words with punctuation attached and a capital, and the marks of each.
 
-    Spanish contracts (al, del) and keeps y from i; French elides (l'idée, qu'il).
+    Chinese has marks of its own and no capitals; Spanish contracts (al, del) and keeps y from i;
+    French elides (l'idée, qu'il).
     """
     texts: list[str] = []
     marks: list[list[Mark]] = []
+    comma = "，" if lang == "zh" else ","
     for text, owned in tokens:
         if text == ",":
-            if texts and not texts[-1].endswith(","):
-                texts[-1] += ","
+            if texts and not texts[-1].endswith(comma):
+                texts[-1] += comma
         elif lang == "fr" and (joined := elided(texts[-1] if texts else "", text)):
             texts[-1] = joined
             marks[-1] += owned
@@ -29,6 +31,9 @@ def written(tokens: list[Token], final: str, lang: str) -> tuple[tuple[str, ...]
                 marks[-1] += owned
             texts.append(text)
             marks.append(list(owned))
+    if lang == "zh":
+        texts[-1] = texts[-1].rstrip(comma) + {".": "。", "?": "？"}[final]
+        return tuple(texts), marks
     texts[-1] = texts[-1].rstrip(",") + final
     texts[0] = texts[0][0].upper() + texts[0][1:]
     if lang == "es" and final == "?":

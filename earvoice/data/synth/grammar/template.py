@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from earvoice.data.synth.grammar import english, french, german, spanish
+from earvoice.data.synth.grammar import chinese, english, french, german, spanish
+from earvoice.data.synth.grammar.chinese_templates import template as chinese_template
 from earvoice.data.synth.grammar.french_templates import template as french_template
-from earvoice.data.synth.grammar.tree import NP, Clause, Token
+from earvoice.data.synth.grammar.tree import COMMA, NP, Clause, Token
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +48,19 @@ class Template:
         """French words with their marks."""
         return self._target("fr", french_template(self.en))
 
+    def chinese(self) -> list[Token]:
+        """Chinese words with their marks."""
+        return self._target("zh", chinese_template(self.en))
+
     def _target(self, lang: str, text: str) -> list[Token]:
         out: list[Token] = []
         part = "1"
         for piece in text.split():
             if piece[0] == "{":
                 out += self._slot(lang, piece)
+                continue
+            if piece == ",":
+                out.append(COMMA)
                 continue
             number, _, word = piece.rpartition(":")
             part = number or part
@@ -62,6 +70,8 @@ class Template:
     def _slot(self, lang: str, marker: str) -> list[Token]:
         number, *options = marker.strip("{}").split(":")
         item = self.slots[int(number)]
+        if lang == "zh":
+            return chinese.clause(item) if isinstance(item, Clause) else chinese.noun_phrase(item)
         if isinstance(item, Clause):
             if lang == "en":
                 return english.clause(item)
