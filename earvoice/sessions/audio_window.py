@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.audio.pauses import PauseFinder, quietest
+from earvoice.audio.pauses import EnergyPauses, NoPauses, PauseFinder, quietest
+from earvoice.errors import UsageError
 from earvoice.units import Samples
 
 
@@ -44,6 +48,23 @@ class AudioWindow:
     def end_at(self, heard: Samples) -> None:
         """Forgets the silence that pads a stream behind its `heard` samples."""
         self.size = min(self.size, max(0, heard - self.start))
+
+    def save(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """The audio, and where it stands, for JSON. Shapes: float32 [size].
+
+        Raises: UsageError for a finder of pauses that remembers what it heard.
+        """
+        if not isinstance(self._pauses, EnergyPauses | NoPauses):
+            kind = type(self._pauses).__name__
+            raise UsageError(f"a session whose pauses are found by {kind} cannot be saved")
+        return self._buffer[: self.size].copy(), {"start": self.start, "pause": self._pause}
+
+    def restore(self, samples: NDArray[np.float32], place: Mapping[str, Any]) -> None:
+        """Makes an empty window what a saved one was. Raises: KeyError, ValueError."""
+        if samples.ndim != 1 or samples.size > self._buffer.size:
+            raise ValueError(f"{samples.shape} samples in a window of {self._buffer.size}")
+        self._buffer[: samples.size] = samples
+        self.size, self.start, self._pause = samples.size, int(place["start"]), place["pause"]
 
     def samples(self, end: Samples) -> NDArray[np.float32]:
         """A copy of the audio before `end`. Shapes: float32 [end]."""

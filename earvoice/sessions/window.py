@@ -38,6 +38,7 @@ from earvoice.session import Request, Session
 from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
 from earvoice.sessions.fed import refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
+from earvoice.sessions.window_snapshot import restore_session, save_session
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Samples
@@ -111,6 +112,11 @@ class WindowInterpreter:
             )
         self._lock = threading.Lock()
 
+    @property
+    def takes_terms(self) -> str:
+        """`start` where its prompt has room for a glossary, else `none`."""
+        return "start" if self.settings.context_words else "none"
+
     def open(self, request: Request) -> WindowSession:
         """Begins a stream. Raises: UsageError for languages this model does not have."""
         pairs = self.settings.pairs
@@ -126,6 +132,19 @@ class WindowInterpreter:
         if not self.settings.context_words:
             refuse_knowledge(request, "glossary", "context")
         return WindowSession(self, request)
+
+    def save(self, session: Session) -> bytes:
+        """A session to go on with in another process. Implements `Resumable`."""
+        if not (isinstance(session, WindowSession) and session.is_of(self)) or session.closed:
+            raise UsageError("save: it takes an unfinished session of this interpreter")
+        with self._lock:
+            return save_session(session)
+
+    def restore(self, request: Request, data: bytes) -> WindowSession:
+        """The session of `save`."""
+        session = self.open(request)
+        restore_session(session, data)
+        return session
 
     def completed(self, policy: Policy) -> Policy:
         """A policy with what it leaves to the model. Raises: UsageError if the model cannot."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -99,6 +100,33 @@ class WindowSession(FedSession):
         events += self._commit(self.text.finish(), 0)
         self._done = True
         return [*events, Finished()]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream is finished."""
+        return self._done
+
+    def progress(self) -> dict[str, Any]:
+        """The counters and words between two steps, for JSON."""
+        return {
+            "tokens": self.tokens,
+            "told": self._told,
+            "context": self.context,
+            "words": self._words,
+            "previous": self._previous,
+            "drafted": self._drafted,
+            "begun": self._begun,
+            "span_start_s": self._span_start_s,
+        }
+
+    def set_progress(self, saved: Mapping[str, Any]) -> None:
+        """Goes on where `progress` was. Raises: KeyError, TypeError for something else."""
+        self.tokens = [int(token) for token in saved["tokens"]]
+        self._told, self.context = tuple(saved["told"]), tuple(saved["context"])
+        self._words = int(saved["words"])
+        self._previous = tuple(tuple(draft) for draft in saved["previous"])
+        self._drafted, self._begun = str(saved["drafted"]), bool(saved["begun"])
+        self._span_start_s = float(saved["span_start_s"])
 
     def is_of(self, owner: WindowInterpreter) -> bool:
         """Whether an interpreter opened this session."""
