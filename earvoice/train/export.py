@@ -68,8 +68,9 @@ def write_model(
         "tgt_langs": list(dict.fromkeys(tgt for _, tgt in pairs)),
         "params": sum(value.numel() for value in weights.values()),
     }
-    if hasattr(config, "k"):
-        card["policy"] = format_policy(WaitK(config.k, config.n))
+    k, n = getattr(config, "k", None), getattr(config, "n", None)
+    if k is not None and n is not None:
+        card["policy"] = format_policy(WaitK(k, n))
     (folder / "model.json").write_text(json.dumps(card, indent=1))
     write_manifest(folder)
     return folder

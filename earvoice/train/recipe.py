@@ -43,7 +43,7 @@ from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stag
 from earvoice.train.stage import RecipeConfig, StageConfig
 from earvoice.train.start import given_vocabulary, pretrained_vocabulary, starting_weights
 from earvoice.train.utterances import utterance_examples
-from earvoice.train.validate import Validation
+from earvoice.train.validate import Validation, Waits
 from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
@@ -306,6 +306,7 @@ def _examples(
             seed=recipe.seed,
             stage=stage.name,
         )
+    config = _waiting(recipe, stage)
     grid = Grid(
         segment_samples=system.segment_samples,
         frame_samples=system.encoder.frontend.rate.stride,
@@ -318,9 +319,9 @@ def _examples(
         stage.data,
         collator,
         talks,
-        recipe.system.tgt_lang,
+        config.tgt_lang,
         system.segment_samples / SAMPLE_RATE,
-        hold=not recipe.system.faithful,
+        hold=not config.faithful,
         seed=recipe.seed,
         stage=stage.name,
     )
@@ -342,7 +343,20 @@ def _validation(
             stage.validate_sentences,
         )
     )
-    return Validation(system, tokenizer, utterances, recipe.system)
+    return Validation(system, tokenizer, utterances, _waiting(recipe, stage))
+
+
+def _waiting(recipe: RecipeConfig, stage: StageConfig) -> Waits:
+    """The configuration of a system that learns from windows of talks (`data`).
+
+    Raises: ConfigError for one that does not.
+    """
+    if not isinstance(recipe.system, Waits):
+        raise ConfigError(
+            f"stage {stage.name!r}: a system of kind {recipe.system.kind!r} does not learn from "
+            "`data`; it needs `conversations`"
+        )
+    return recipe.system
 
 
 def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from earvoice.audio import Audio
 from earvoice.data.manifest import SpokenSentence, Talk
@@ -11,9 +11,33 @@ from earvoice.events import Commit
 from earvoice.policies import WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.session import Interpreter, Request
-from earvoice.systems import SystemConfig
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """The configuration of a system that a wait-k policy drives, and that learns from talks."""
+
+    @property
+    def src_lang(self) -> str:
+        """What is spoken."""
+        ...
+
+    @property
+    def tgt_lang(self) -> str:
+        """What it is translated into."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Words written at a time."""
+        ...
+
+    @property
+    def faithful(self) -> bool:
+        """Whether it learns only what its paper says."""
+        ...
 
 
 class Validation:
@@ -24,7 +48,7 @@ class Validation:
         system: Any,
         tokenizer: Tokenizer,
         utterances: Sequence[tuple[Talk, SpokenSentence]],
-        config: SystemConfig,
+        config: Waits,
     ) -> None:
         self.system, self.tokenizer = system, tokenizer
         self.utterances, self.config = utterances, config
