@@ -42,6 +42,13 @@ def add_parser(subparsers: Any) -> None:
         "--engines", default="", help="synthesizers, e.g. espeak,flite (default: the installed)"
     )
     synth.add_argument("--flite-share", type=float, default=0.18, help="share of flite's talks")
+    synth.add_argument(
+        "--style", choices=("plain", "interpreted"), default="plain",
+        help="interpreted: slips, rare terms, references back (en-zh, zh-en)",
+    )  # fmt: skip
+    synth.add_argument(
+        "--focus", choices=("terms", "reference"), default="", help="a test set of only these"
+    )
     synth.add_argument("--out", type=Path, required=True, help="folder; an unfinished one goes on")
     info = actions.add_parser("info", help="hours, talks, sentences, voices of a corpus")
     info.add_argument("corpus", type=Path)
@@ -82,6 +89,8 @@ def _synth(args: argparse.Namespace) -> int:
         minutes=(args.minutes_min, args.minutes_max),
         engines=tuple(engine for engine in args.engines.split(",") if engine),
         flite_share=args.flite_share,
+        style=args.style,
+        focus=args.focus,
     )
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),

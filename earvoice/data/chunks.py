@@ -8,7 +8,8 @@ The rule, for any recording with word times and translations of its sentences (C
 sections 1 and 2.3, names pauses, commas, conjunctions and meaning, and publishes no rule):
 
 1.  A place between two words is *open* after punctuation, before a conjunction, and in a pause of
-    `pause_s`. A sentence's end always is.
+    `pause_s`. A sentence's end always is. Beside a slip that the corpus marks (a filler, a word
+    said again or corrected; notes "disfluent") only a conjunction opens a place.
 2.  An open place is *clean* when the translation divides there: no word of what is translated by
     then depends on a later source word, none of the rest depends on earlier ones alone. That is
     known from `needs`; without, only where source and translation have equally many clause marks.
@@ -41,7 +42,9 @@ _CONJUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "und aber oder denn weil obwohl während wenn falls da dass sondern".split()
         ),
         "es": frozenset("y e pero o u porque aunque mientras cuando si que sino".split()),
-        "zh": frozenset("而且 但是 可是 或者 因为 所以 虽然 如果 当 然后 并且".split()),
+        "zh": frozenset(
+            "而且 但是 可是 但 或者 因为 所以 虽然 尽管 如果 以便 而 当 然后 并且".split()
+        ),
     }
 )
 
@@ -105,7 +108,8 @@ def _of_sentence(
     words = sentence.words
     text = sentence.targets[tgt_lang].text
     ends = clean_places(sentence, tgt_lang)
-    chosen = _chosen(words, src_lang, ends, rule) if words else []
+    slips = frozenset(sentence.notes.get("disfluent", ()))
+    chosen = _chosen(words, src_lang, ends, rule, slips) if words else []
     target = sentence.targets[tgt_lang].words
     found: list[Chunk] = []
     first, first_target = 0, 0
@@ -151,10 +155,19 @@ def _by_marks(words: Sequence[str], target: Sequence[str]) -> dict[int, int]:
 
 
 def _chosen(
-    words: Sequence[TimedWord], src_lang: str, ends: Mapping[int, int], rule: ChunkRule
+    words: Sequence[TimedWord],
+    src_lang: str,
+    ends: Mapping[int, int],
+    rule: ChunkRule,
+    slips: frozenset[int],
 ) -> list[int]:
     """The last words of all chunks of a sentence but its last."""
-    opens = {i for i in range(len(words) - 1) if is_open(words, i, src_lang, rule)}
+    opens = {
+        i
+        for i in range(len(words) - 1)
+        if is_open(words, i, src_lang, rule)
+        and (slips.isdisjoint((i, i + 1)) or _joins(words[i + 1], src_lang))
+    }
     found: list[int] = []
     first = used = 0
     while True:
@@ -182,12 +195,16 @@ def _chosen(
 
 def is_open(words: Sequence[TimedWord], place: int, src_lang: str, rule: ChunkRule) -> bool:
     """Whether the place after a word is marked, a pause, or before a conjunction."""
-    following = words[place + 1].text.casefold().strip("\"'“‘(«")
     return (
         _MARKS.search(words[place].text) is not None
-        or following in _CONJUNCTIONS.get(src_lang, frozenset())
+        or _joins(words[place + 1], src_lang)
         or _pause_s(words, place) >= rule.pause_s
     )
+
+
+def _joins(word: TimedWord, src_lang: str) -> bool:
+    """Whether a word is a conjunction."""
+    return word.text.casefold().strip("\"'“‘(«") in _CONJUNCTIONS.get(src_lang, frozenset())
 
 
 def _pause_s(words: Sequence[TimedWord], place: int) -> Seconds:

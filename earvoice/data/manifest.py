@@ -78,7 +78,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SpokenSentence:
-    """One sentence (or joined sentences) of a talk."""
+    """One sentence (or joined sentences) of a talk. `notes`: what else is known of it, as JSON."""
 
     start_s: Seconds
     end_s: Seconds
@@ -87,6 +87,7 @@ class SpokenSentence:
     text: str
     targets: Mapping[str, Target]
     topic: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,7 @@ def _sentence_of(segment: Mapping[str, Any]) -> SpokenSentence:
             for language, target in (custom.get("targets") or {}).items()
         },
         topic=str(custom.get("topic", "")),
+        notes=dict(custom.get("notes") or {}),
     )
 
 
@@ -276,7 +278,8 @@ def _segment_of(sentence: SpokenSentence, talk: Talk, number: int) -> dict[str, 
             },
             "engine": talk.engine,
             "topic": sentence.topic,
-        },
+        }
+        | ({"notes": dict(sentence.notes)} if sentence.notes else {}),
         "alignment": {
             "word": [_item(word.text, word.start_s, word.end_s) for word in sentence.words],
             "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in sentence.phones],

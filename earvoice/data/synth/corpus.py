@@ -3,6 +3,7 @@
     <folder>/audio/<talk>.wav    16 kHz mono int16, written under a temporary name, then renamed
     <folder>/cuts.jsonl          a line per talk, appended in order as talks get ready (`manifest`)
     <folder>/corpus.json         arguments, versions; counts and the manifest's hash when complete
+    <folder>/glossary.csv ...    of interpreted talks (`interpreted.knowledge`)
 
 Each talk is rendered in a process of its own, because espeak-ng's output depends on what the
 process said before: so a talk's bytes depend on (arguments, index) only, not on `jobs` or on
@@ -36,6 +37,7 @@ from earvoice.data.manifest import (
     talk_from_cut,
 )
 from earvoice.data.synth.engines import is_installed, open_synthesizer
+from earvoice.data.synth.interpreted.knowledge import write_knowledge
 from earvoice.data.synth.plan import CorpusSpec, plan_talks
 from earvoice.data.synth.render import RULES, TalkSpec, render_talk
 from earvoice.errors import EarvoiceError, UsageError
@@ -77,6 +79,8 @@ def synthesise(
             done += 1
             hours += json.loads(line)["duration"] / 3600.0
             report(done, len(talks), hours)
+    if spec.style == "interpreted":
+        write_knowledge(folder)
     record |= _counts(folder) | {"complete": True}
     _write_json(folder / RECORD_NAME, record)
     return record

@@ -64,7 +64,8 @@ _ESPEAK_OF: dict[str, dict[str, str]] = {
         "X": "x", "a": "aa", "A": "aa", "@": "ax", "@r": "er", "o": "ao", "o-": "eo", "i.": "ih",
         "i[": "ih", "y": "ue", "y@": "ue", "y&": "ye", "yE": "ye", "u@": "uw", "ai": "ay",
         "Au": "aw", "ei": "ey", "ou": "ow", "iA": "ia", "iAu": "ia", "iE": "ie", "iou": "iu",
-        "ong": "ong", "iong": "ong", "ua": "ua", "uA": "ua", "uai": "wai", "uei": "ui", "uo": "uo",
+        "ong": "ong", "iong": "ong", "N-": "ng", "ua": "ua", "uA": "ua", "uai": "wai",
+        "uei": "ui", "uo": "uo",
     },
 }  # fmt: skip
 _ESPEAK_MARKS = frozenset(["_|", "_!", "|", "!", "(en)", "(de)", "(es)", "(fr)", "(cmn)"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from earvoice.data.synth.engines import is_installed, usable_voices
 from earvoice.data.synth.grammar import LANGUAGES
-from earvoice.data.synth.render import RULES, Split, TalkSpec
+from earvoice.data.synth.render import RULES, Focus, Split, Style, TalkSpec
 from earvoice.data.synth.voices import ACCENTS_OF, Voice
 from earvoice.errors import UsageError
 from earvoice.units import Seconds
@@ -26,7 +26,8 @@ class CorpusSpec:
 
     `directions` are pairs such as "en-de"; the hours are divided equally among the languages
     spoken. `engines` limits the split's synthesizers; empty: all of them that are installed.
-    `flite_share` is the share of talks that flite speaks where espeak speaks the others.
+    `flite_share` is the share of talks that flite speaks where espeak speaks the others. `style`
+    and `focus`: see `TalkSpec`.
     """
 
     split: Split
@@ -36,6 +37,8 @@ class CorpusSpec:
     minutes: tuple[float, float] = (1.0, 10.0)
     engines: tuple[str, ...] = ()
     flite_share: float = 0.18
+    style: Style = "plain"
+    focus: Focus = ""
 
     def __post_init__(self) -> None:
         if self.split not in RULES:
@@ -49,6 +52,7 @@ class CorpusSpec:
                     f"the direction is {direction!r}; it must be two languages of "
                     f"{', '.join(LANGUAGES)}, such as en-de"
                 )
+        self._check_style()
         if self.hours <= 0:
             raise UsageError(f"hours is {self.hours}, it must be more than 0")
         low, high = self.minutes
@@ -63,6 +67,21 @@ class CorpusSpec:
             raise UsageError(
                 f"the split {self.split} is never spoken by {', '.join(foreign)}, "
                 f"only by {', '.join(RULES[self.split].engines)}"
+            )
+
+    def _check_style(self) -> None:
+        known = self.style in ("plain", "interpreted")
+        if not known or self.focus not in ("", "terms", "reference"):
+            raise UsageError(
+                f"style is {self.style!r} with focus {self.focus!r}; it must be plain or "
+                "interpreted, the focus of the latter terms or reference"
+            )
+        if self.style == "plain" and self.focus:
+            raise UsageError(f"focus is {self.focus!r}: only --style interpreted has one")
+        foreign = [pair for pair in self.directions if pair not in ("en-zh", "zh-en")]
+        if self.style == "interpreted" and foreign:
+            raise UsageError(
+                f"the direction is {foreign[0]!r}; interpreted talks are in en-zh and zh-en"
             )
 
     def resolved_engines(self) -> tuple[str, ...]:
@@ -87,6 +106,8 @@ class CorpusSpec:
     def as_dict(self) -> dict[str, Any]:
         """The arguments as JSON values. A corpus in English only names its target languages."""
         named = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        if self.style == "plain":
+            del named["style"], named["focus"]
         targets = self.targets_of()
         if list(targets) != ["en"]:
             return named
@@ -106,7 +127,17 @@ def plan_talks(spec: CorpusSpec) -> list[TalkSpec]:
     chosen = _voices(spec, engines, sources, rng)
     targets = spec.targets_of()
     return [
-        TalkSpec(spec.seed, index, spec.split, voice, duration_s, targets[source], source)
+        TalkSpec(
+            seed=spec.seed,
+            index=index,
+            split=spec.split,
+            voice=voice,
+            duration_s=duration_s,
+            languages=targets[source],
+            source=source,
+            style=spec.style,
+            focus=spec.focus,
+        )
         for index, (voice, duration_s, source) in enumerate(
             zip(chosen, durations, sources, strict=True)
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
+from earvoice.data.synth.interpreted.talks import interpreted_talk
 from earvoice.data.synth.speech import Prosody, Speech, Synthesizer
 from earvoice.data.synth.voices import Voice, VoiceSplit, voices
 from earvoice.text.spacing import joined
@@ -27,9 +28,14 @@ from earvoice.units import SAMPLE_RATE, Seconds
 Float32 = NDArray[np.float32]
 Split = Literal["train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth"]
 
+Style = Literal["plain", "interpreted"]
+Focus = Literal["", "terms", "reference"]
+
 _BATCH = 12
 _PAUSE_S = (0.15, 1.2)
 _EDGE_S = (0.2, 0.8)
+_LEAST_SENTENCE_S = 2.0
+"""Less than the mean of a few sentences of an interpreted talk with their pauses, which is four."""
 _TEST_NOISES = ("babble", "pink", "babble", "white", "speech-shaped", "brown")
 _TRAIN_NOISES = (*acoustics.NOISE_KINDS, "babble")
 _BABBLE_TALKERS = 6
@@ -59,7 +65,8 @@ RULES: dict[Split, SplitRule] = {
 class TalkSpec:
     """Everything that decides how talk `index` of a corpus sounds.
 
-    `source` is the language it is held in, `languages` those it is translated into.
+    `source` is the language it is held in, `languages` those it is translated into. `style` is
+    "plain", or "interpreted" with what `focus` names (`interpreted.talks`).
     """
 
     seed: int
@@ -69,11 +76,14 @@ class TalkSpec:
     duration_s: Seconds
     languages: tuple[str, ...]
     source: str = "en"
+    style: Style = "plain"
+    focus: Focus = ""
 
     @property
     def id(self) -> str:
         """The talk's name, unique in its corpus."""
-        return f"{self.split}-{self.index:05d}"
+        focus = f"-{self.focus}" if self.focus else ""
+        return f"{self.split}{focus}-{self.index:05d}"
 
     def generator(self, purpose: int) -> np.random.Generator:
         """Independent random numbers for each purpose of each talk."""
@@ -112,9 +122,14 @@ def _speak(
 ) -> list[tuple[Sentence, Speech]]:
     """Sentences until the talk is as long as it should be (pauses counted at their mean)."""
     source = random.Random(int(rng.integers(2**63)))
+    split = RULES[spec.split].sentences
     # No sentence is shorter than a second with its pause, so these are enough.
-    count, split = math.ceil(spec.duration_s) + 1, RULES[spec.split].sentences
-    plan = sample_talk(source, count, split=split, language=spec.source)
+    if spec.style == "plain":
+        count = math.ceil(spec.duration_s) + 1
+        plan = sample_talk(source, count, split=split, language=spec.source)
+    else:
+        count = math.ceil(spec.duration_s / _LEAST_SENTENCE_S) + 4
+        plan = interpreted_talk(source, count, split, spec.source, spec.focus)
     manner = _manner(spec, rng)
     pause_s = sum(_PAUSE_S) / 2
     spoken: list[tuple[Sentence, Speech]] = []
@@ -196,6 +211,7 @@ def _placed(
             for language in languages
         },
         topic=sentence.topic,
+        notes=sentence.notes,
     )
 
 

@@ -161,7 +161,9 @@ def _before(item: Sub) -> list[Token]:
     elif item.kind == "as soon as":
         out = clause(inner, [("一", mark)])
     elif item.kind == "before":
-        out = [("在", mark), *clause(inner, subject=inner.gap != "same"), ("之前", mark)]
+        heard = clause(inner, subject=inner.gap != "same")
+        lead = [] if heard[0][0] == "在" else [("在", mark)]
+        out = [*lead, *heard, ("之前", mark)]
     elif item.kind == "in order to":
         out = [("为了", mark), *clause(inner, subject=False)]
     else:

@@ -8,7 +8,7 @@ from earvoice.data.synth.grammar.chinese_words import (
     chinese_name,
     chinese_noun,
 )
-from earvoice.data.synth.grammar.tree import NP, WE, Pronoun, Token, words
+from earvoice.data.synth.grammar.tree import NP, THEY_WOMEN, WE, Pronoun, Token, words
 from earvoice.data.synth.grammar.words import Noun
 
 _PRONOUNS = {
@@ -31,7 +31,8 @@ def classes_of(np: NP) -> frozenset[str]:
 def plain_head(np: NP) -> list[Token]:
     """Words of a noun phrase without its relative clause."""
     if np.pronoun:
-        return words([_PRONOUNS[np.pronoun.en]], np)
+        women = np.pronoun is THEY_WOMEN
+        return words(["她们" if women else _PRONOUNS[np.pronoun.en]], np)
     if np.name:
         return words([chinese_name(np.name)], np)
     assert np.noun is not None

@@ -28,6 +28,11 @@ _TEMPLATES = {
     "Our topic today is|{0}": "1:我们 今天 的 主题 是 {0}",
     "Thank you for your|questions|about|{0}": "1:感谢 您 关于 {0} 2:的 问题",
     "We look forward to seeing you|in|{0}|in": "1:我们 期待 4:MONTH 2:在 {0} 1:见到 您",
+    "Our guest today is|{0}": "1:我们 今天 的 客人 是 {0}",
+    "Our guests today are|{0}|and|{1}": "1:我们 今天 的 客人 是 {0} 3:和 {1}",
+    "This is|{0}|from|{1}": "1:这 是 3:来自 {1} 3:的 {0}",
+    "I would like to introduce|{0}|and|{1}": "1:我 想 介绍 {0} 3:和 {1}",
+    "{0}|is called|{1}|for short": "{0} 2:简称 {1}",
     "That was everything about|{0}": "1:关于 {0} 1:的 内容 就 是 这些",
 }
 

@@ -116,4 +116,4 @@ def chinese_verb(verb: Verb, classes: frozenset[str]) -> ChineseVerb:
 
 def chinese_name(name: Name) -> str:
     """The Chinese for a name: a transliteration, unless it is one already."""
-    return _names().get((name.kind, name.en), name.en)
+    return dict(name.others).get("zh") or _names().get((name.kind, name.en), name.en)

@@ -18,15 +18,19 @@ from earvoice.data.synth.grammar.tree import HE, NP, SHE, Clause
 _PERFECT_TIMES = frozenset(tuple(english.split()) for english, *_ in PERFECT)
 
 
-def has_one_english(item: Derivation, language: str) -> bool:
-    """Whether the derivation's sentence in `language` has only this English translation."""
+def has_one_english(item: Derivation, language: str, known: bool = False) -> bool:
+    """Whether the derivation's sentence in `language` has only this English translation.
+
+    known: who "he" and "she" are was said before.
+    """
     if language == "zh" and not all(map(_counts_itself, noun_phrases(item))):
         return False
     if isinstance(item, Template):
         return True
     found = list(_clauses(item))
     if language == "zh":
-        return _names_its_persons(found) and not any(map(_is_moved, found))
+        named = known or _names_its_persons(found)
+        return named and not any(map(_is_moved, found))
     if language == "es":
         return _names_its_persons(found)
     if any(_is_plain_perfect(one, language) for one in found):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from earvoice.data.synth.grammar import chinese, english, french, german, spanish
 from earvoice.data.synth.grammar.connectives import CONJUNCTIONS, Connective
@@ -39,7 +40,7 @@ class Sentence:
 
     `needs[lang][i]` is the index of the last source word that must have been heard before
     target word i can be written, when target words are written in order (so it never falls);
-    the last target word needs the last source word.
+    the last target word needs the last source word. `notes` is what a manifest says of it besides.
     """
 
     source: tuple[str, ...]
@@ -47,6 +48,7 @@ class Sentence:
     needs: Mapping[str, tuple[int, ...]]
     topic: str
     language: str = "en"
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,10 +260,11 @@ def finish(
     topic: str,
     source: tuple[tuple[str, ...], dict[Mark, int]],
     language: str = "en",
+    languages: Sequence[str] = LANGUAGES,
 ) -> Sentence:
-    """All translations of a derivation whose words in `language` are done."""
+    """Translations of a derivation, whose words in `language` are done, into `languages`."""
     texts, last = source
-    others = [lang for lang in LANGUAGES if lang != language]
+    others = [lang for lang in languages if lang != language]
     sides = {lang: target_words(item, lang, last, len(texts)) for lang in others}
     return Sentence(
         source=texts,

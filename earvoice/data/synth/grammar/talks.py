@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from earvoice.data.synth.grammar import clauses, formulas, patterns
@@ -29,9 +29,19 @@ _MIN_WORDS, _MAX_WORDS = 3, 22
 _FORMULA_SHARE = 0.03
 
 
-def _checked(
-    topic: str, make: Callable[[], Derivation], split: str | None, language: str
+def checked(
+    topic: str,
+    make: Callable[[], Derivation],
+    split: str | None,
+    language: str,
+    *,
+    known: bool = False,
+    languages: Sequence[str] = LANGUAGES,
 ) -> tuple[Derivation, Sentence]:
+    """Makes derivations until one belongs to the split and has one translation.
+
+    known: "he" and "she" are clear from what was said before. languages: to translate into.
+    """
     if language not in LANGUAGES:
         raise ValueError(f"language is {language!r}; legal are {', '.join(LANGUAGES)}")
     if split is not None and split not in SPLITS:
@@ -49,9 +59,10 @@ def _checked(
         if split is not None and split_of(source[0]) != split:
             continue
         if language == "en":
-            return item, finish(item, topic, source)
-        if has_one_english(item, language):
-            return item, finish(item, topic, source_words(item, language), language)
+            return item, finish(item, topic, source, languages=languages)
+        if has_one_english(item, language, known):
+            heard = source_words(item, language)
+            return item, finish(item, topic, heard, language, languages)
 
 
 @cache
@@ -74,7 +85,8 @@ def _repeats_noun(source: tuple[str, ...]) -> bool:
     return len(named) != len(set(named))
 
 
-def _topic(rng: random.Random, topic: str | None) -> str:
+def pick_topic(rng: random.Random, topic: str | None) -> str:
+    """The topic, or any. Raises: ValueError for one that there is not."""
     if topic is None:
         return rng.choice(clauses.TOPICS)
     if topic not in clauses.TOPICS:
@@ -89,14 +101,14 @@ def sample_sentence(
     language: str = "en",
 ) -> Sentence:
     """One sentence in a language with its translations, of the topic and split if given."""
-    chosen = _topic(rng, topic)
+    chosen = pick_topic(rng, topic)
 
     def make() -> Derivation:
         if rng.random() < _FORMULA_SHARE:
             return rng.choice((formulas.opening, formulas.closing))(rng)
         return patterns.derivation(rng, chosen)
 
-    return _checked(chosen, make, split, language)[1]
+    return checked(chosen, make, split, language)[1]
 
 
 def sample_talk(
@@ -110,17 +122,17 @@ def sample_talk(
     """
     if sentences < 1:
         raise ValueError(f"sentences is {sentences}; a talk has at least 1")
-    topic = _topic(rng, None)
-    out = [_checked(topic, partial(formulas.opening, rng), split, language)[1]]
+    topic = pick_topic(rng, None)
+    out = [checked(topic, partial(formulas.opening, rng), split, language)[1]]
     body = sentences - (2 if sentences > 2 else 1)
     before: NP | None = None
     for index in range(body):
         make = partial(_body, rng, topic, index, body, before)
-        item, sentence = _checked(topic, make, split, language)
+        item, sentence = checked(topic, make, split, language)
         before = item.clause.subject if isinstance(item, Statement) else None
         out.append(sentence)
     if sentences > 2:
-        out.append(_checked(topic, partial(formulas.closing, rng), split, language)[1])
+        out.append(checked(topic, partial(formulas.closing, rng), split, language)[1])
     return out
 
 

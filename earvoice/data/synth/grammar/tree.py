@@ -8,7 +8,7 @@ position in the source is where the last word that carries it stands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from earvoice.data.synth.grammar.words import Adjective, Name, Noun, Slot, Verb
 
@@ -111,6 +111,8 @@ SHE = Pronoun(
 IT = Pronoun(
     "it", "it", "its", 1, ("es", "es", "ihm", "sich"), "sein", 1, "", ("lo", "le"), "se", "su", 1
 )
+THEY_WOMEN = replace(THEY, es_gender="f")
+"""English and a Chinese ear do not tell it from `THEY`; Chinese writing does (她们)."""
 WHO = Pronoun(
     "who",
     "whom",

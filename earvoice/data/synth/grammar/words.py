@@ -34,13 +34,17 @@ class Noun:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A proper name: person ("m"/"f" gender), city, country or language."""
+    """A proper name: person ("m"/"f" gender), city, country or language.
+
+    `others`: forms in further languages, (language, form), for names that stand in no table.
+    """
 
     kind: str
     en: str
     de: str
     es: str
     gender: str
+    others: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
