@@ -70,8 +70,8 @@ def check_microphones(samples: Float32, array: MicrophoneArray) -> list[Micropho
     powers = np.square(samples, dtype=np.float64).mean(axis=1)
     if float(np.median(powers)) < 1e-12:
         return []
-    silent = np.flatnonzero(powers < np.median(powers) * 10 ** (SILENT_DB / 10))
-    found = [_problem("silent", (int(channel),), array) for channel in silent]
+    silent = silent_channels(powers)
+    found = [_problem("silent", (channel,), array) for channel in silent]
     working = [channel for channel in range(array.channels) if channel not in silent]
     spectra = _loud_spectra(samples)
     stray = _unrelated(spectra, working)
@@ -80,6 +80,12 @@ def check_microphones(samples: Float32, array: MicrophoneArray) -> list[Micropho
         pair = _swapped(spectra, array)
         found += [_problem("swapped", pair, array)] if pair else []
     return found
+
+
+def silent_channels(powers: NDArray[np.float64]) -> list[int]:
+    """The channels that give nothing while the others do. powers [C]: of the same stretch."""
+    limit = float(np.median(powers)) * 10 ** (SILENT_DB / 10)
+    return [int(channel) for channel in np.flatnonzero(powers < limit)]
 
 
 def _problem(kind: Problem, channels: tuple[int, ...], array: MicrophoneArray) -> MicrophoneProblem:

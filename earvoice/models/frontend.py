@@ -49,7 +49,6 @@ class FrontendConfig(Config):
     in one output.
     """
 
-    kind: Literal["beams"] = "beams"
     array: Literal["glasses", "single"] = "glasses"
     directions: Count = DIRECTIONS
     taps: Count = 161

@@ -1,31 +1,14 @@
-"""Several frames as one: log-mel energies of one microphone at the pace of a cascade."""
+"""Several frames as one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import Tensor, nn
 
-from earvoice.config import Config, Count
-from earvoice.models.features import LogMel
-from earvoice.nn.chain import Chain
 from earvoice.nn.conv import TailState, init_tail, keep_tail, prepend_tail
 from earvoice.nn.state import row_list
 from earvoice.units import Frames, Rate
-
-
-class MonoConfig(Config):
-    """One microphone: log-mel energies, `stack` of them at a time (6 are 60 ms)."""
-
-    kind: Literal["mono"] = "mono"
-    mels: Count = 80
-    stack: Count = 6
-
-    @property
-    def features(self) -> int:
-        """Width of a stacked frame."""
-        return self.mels * self.stack
 
 
 class Stack(nn.Module):
@@ -58,8 +41,3 @@ class Stack(nn.Module):
         """Nothing: [B, 0, frames * D]."""
         batch = state.rows if rows is None else len(rows)
         return state.tail.new_zeros(batch, 0, self.frames * self.dim)
-
-
-def mono_frontend(config: MonoConfig) -> Chain:
-    """Samples [B, W] to features [B, T, mels * stack]."""
-    return Chain(LogMel(config.mels), Stack(config.stack, config.mels))

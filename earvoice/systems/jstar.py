@@ -39,15 +39,13 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from earvoice.audio.arrays import SINGLE, MicrophoneArray
+from earvoice.audio.arrays import MicrophoneArray
 from earvoice.config import Config, Count, Share
 from earvoice.errors import UsageError
 from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
 from earvoice.models.frontend import Frontend, FrontendConfig
 from earvoice.models.splice import IGNORED
-from earvoice.models.stack import MonoConfig, mono_frontend
 from earvoice.models.transducer import BLANK, LstmConfig, Transducer, TransducerConfig
-from earvoice.nn.chain import Chain
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.search.transducer import TransducerSettings
@@ -79,7 +77,7 @@ class JstarConfig(Config):
     tgt_lang: str = "es"
     both_ways: bool = False
     """Trained on wearers of either language."""
-    frontend: Annotated[FrontendConfig | MonoConfig, Field(discriminator="kind")] = FrontendConfig()
+    frontend: FrontendConfig = FrontendConfig()
     """13 beams of 5 microphones, 1326 features [s], or one microphone [o]."""
     fast: EmformerConfig = EmformerConfig(  # 20 layers [s], 4 heads, FFN 2048 [a], contexts [o]
         dim=512, layers=20, heads=4, ffn_dim=2048, kernel=15, chunk=4, left=20, right=1
@@ -144,11 +142,7 @@ class Jstar(nn.Module):
     def __init__(self, config: JstarConfig) -> None:
         super().__init__()
         self.config = config
-        self.frontend: Chain | Frontend
-        if isinstance(config.frontend, MonoConfig):
-            self.frontend = mono_frontend(config.frontend)
-        else:
-            self.frontend = Frontend(config.frontend)
+        self.frontend = Frontend(config.frontend)
         self.cascade = Cascade(config.frontend.features, config.fast, config.slow)
         self.asr = Transducer(config.fast.dim, config.vocab_size, config.asr)
         self.st = Transducer(config.slow.dim, config.vocab_size, config.st)
@@ -175,8 +169,7 @@ class Jstar(nn.Module):
     @property
     def array(self) -> MicrophoneArray:
         """The microphones it hears with."""
-        frontend = self.config.frontend
-        return SINGLE if isinstance(frontend, MonoConfig) else frontend.geometry
+        return self.config.frontend.geometry
 
     @property
     def microphones(self) -> int:
@@ -206,10 +199,7 @@ class Jstar(nn.Module):
         self, samples: Tensor, state: Any = None, rows: Sequence[int] | None = None
     ) -> Tensor:
         """Samples [B, C, W] to features [B, T, F]."""
-        mono = isinstance(self.config.frontend, MonoConfig)
-        frames: Tensor = self.frontend(
-            samples[:, 0] if mono else samples.transpose(1, 2), state, rows
-        )
+        frames: Tensor = self.frontend(samples.transpose(1, 2), state, rows)
         return frames
 
     def encode(
@@ -347,7 +337,7 @@ def tiny(vocab_size: int, **changes: Any) -> JstarConfig:
     transducer = TransducerConfig(predictor=LstmConfig(dim=24), joint=32)
     return JstarConfig(
         **{
-            "frontend": MonoConfig(mels=16),
+            "frontend": FrontendConfig(array="single", mels=17, maps=4),
             "fast": EmformerConfig(**small, layers=2, chunk=4, left=8, right=1),
             "slow": EmformerConfig(**small, layers=1, chunk=8, left=8, right=2),
             "asr": transducer.model_copy(update={"align_before": 0, "align_behind": 6}),

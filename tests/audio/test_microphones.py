@@ -8,29 +8,16 @@ import pytest
 from earvoice.audio.arrays import (
     GLASSES,
     SINGLE,
-    SPEED_OF_SOUND_M_S,
     MicrophoneArray,
     array_named,
     check_array_channels,
 )
 from earvoice.audio.microphones import check_microphones
 from earvoice.errors import AudioError
+from tests.array_sounds import heard
 
 LENGTH = 3 * 16000
 MIRRORED = {(1, 2), (3, 4)}
-
-
-def heard(seed=0):
-    """Speech-like noise from the mouth in free space, with a little noise in each microphone."""
-    rng = np.random.default_rng(seed)
-    source = np.fft.rfft(rng.standard_normal(LENGTH))
-    hertz = np.fft.rfftfreq(LENGTH, 1 / 16000)
-    source *= 1 / np.maximum(hertz, 100)
-    reach_m = np.linalg.norm(GLASSES.positions() - np.array(GLASSES.mouth_m), axis=1)
-    delay = np.exp(-2j * np.pi * hertz * reach_m[:, None] / SPEED_OF_SOUND_M_S)
-    samples = np.fft.irfft(source * delay / reach_m[:, None], LENGTH)
-    samples += 0.02 * samples.std() * rng.standard_normal(samples.shape)
-    return (0.1 * samples / samples.std()).astype(np.float32)
 
 
 def test_a_whole_array_is_left_alone():

@@ -14,6 +14,7 @@ from earvoice.session import Request
 from earvoice.sessions.channels import MicrophoneWatch
 from earvoice.sessions.speakers import SpeakerStreams
 from earvoice.systems.jstar import OTHER, SELF
+from tests.array_sounds import heard
 from tests.tiny import conversation_tokenizer, jstar
 
 TOKENS = conversation_tokenizer()
@@ -165,13 +166,35 @@ def test_a_dead_microphone_is_noted_once(glasses):
     session = glasses.open(Request("en", "es"))
     events = session.push(audio) + session.finish()
     notes = [event for event in events if isinstance(event, Note)]
-    assert notes == [Note("microphone", {"channel": 3, "problem": "silent"})]
+    assert notes == [Note("microphone", {"problem": "silent", "channels": [3]})]
     assert events[-1] == Finished()
 
 
 def test_silence_on_all_microphones_is_no_fault():
-    watch = MicrophoneWatch(GLASSES.channels)
+    watch = MicrophoneWatch(GLASSES)
     assert watch.hear(np.zeros((5, 80000), np.float32)) == []
+
+
+def test_exchanged_microphones_are_noted_once_and_not_at_first_sight():
+    order = [3, 1, 2, 0, 4]
+    watch, notes = MicrophoneWatch(GLASSES), []
+    for seed in range(6):
+        notes.append(watch.hear(heard(seed, duration_s=4.0)[order]))
+    assert notes[0] == []
+    assert notes[1] == [Note("microphone", {"problem": "swapped", "channels": [0, 3]})]
+    assert not any(notes[2:])
+    right = MicrophoneWatch(GLASSES)
+    assert not any(right.hear(heard(seed, duration_s=4.0)) for seed in range(6))
+
+
+def test_what_the_watch_keeps_is_bounded():
+    watch, segment = MicrophoneWatch(GLASSES), noise(0.24, 5).samples
+    kept = []
+    for _ in range(200):
+        watch.hear(segment)
+        kept.append(watch._held_samples)
+    assert max(kept) <= 4.0 * RATE_HZ
+    assert kept[-1] < RATE_HZ or kept.count(0) > 100
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ import torch
 from pydantic import ValidationError
 
 from earvoice.models.frontend import FrontendConfig
-from earvoice.models.stack import MonoConfig
 from earvoice.systems.jstar import JstarConfig
 from tests.tiny import jstar
 
+SINGLE = FrontendConfig(array="single", mels=17, maps=4)
 BEAMS = FrontendConfig(directions=2, taps=33, mels=17)
 
 
-@pytest.mark.parametrize("frontend", [MonoConfig(mels=16), BEAMS], ids=["mono", "beams"])
+@pytest.mark.parametrize("frontend", [SINGLE, BEAMS], ids=["single", "beams"])
 def test_live_frames_are_those_of_training(frontend):
     system = jstar(frontend=frontend)
     step, channels = system.step_samples, system.microphones
