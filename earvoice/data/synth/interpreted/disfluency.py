@@ -119,7 +119,7 @@ def _with(sentence: Sentence, inserts: Mapping[int, Sequence[str]]) -> Sentence:
     """The sentence with words put in before its words; places of the rest move on."""
     if not inserts:
         return sentence
-    said = {filler.split()[0] for filler in _FILLERS[sentence.language]}
+    said = {tuple(filler.split()) for filler in _FILLERS[sentence.language]}
     source: list[str] = []
     moved: list[int] = []
     extra: list[int] = []
@@ -127,7 +127,7 @@ def _with(sentence: Sentence, inserts: Mapping[int, Sequence[str]]) -> Sentence:
         added = list(inserts.get(place, ()))
         if place == 0 and added:
             added[0] = added[0][0].upper() + added[0][1:]
-        elif added and added[0] in said and source[-1][-1] not in _MARKS:
+        elif added and tuple(added) in said and source[-1][-1] not in _MARKS:
             source[-1] += added[-1][-1]
         extra += range(len(source), len(source) + len(added))
         source += added
