@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "bench": BASE
     | WORDS
     | NETS
-    | {"data", "driver", "eval", "loading", "serve", "sessions", "systems", "zoo"},
+    | {"data", "driver", "eval", "loading", "serve", "sessions", "systems", "testing", "zoo"},
     "reproduce": BASE
     | WORDS
     | NETS

@@ -123,7 +123,7 @@ async def _measure(
     return {
         "streams": streams,
         "commits": len(lags),
-        **{f"lag_p{p}_s": _quantile(lags, p / 100) for p in (50, 95, 99)},
+        **{f"lag_p{p}_s": quantile(lags, p / 100) for p in (50, 95, 99)},
     }
 
 
@@ -161,16 +161,22 @@ def _start_server(model: str, options: list[str]) -> tuple[subprocess.Popen[str]
         stdin=subprocess.DEVNULL,
         text=True,
     )
+    return server, wait_for_address(server)
+
+
+def wait_for_address(server: subprocess.Popen[str]) -> str:
+    """Where a server that was just started listens, from its standard error."""
     lines = []
     while server.stderr is not None and (line := server.stderr.readline()):
         lines.append(line)
         found = _SERVING.search(line)
         if found:
-            return server, found.group(1)
+            return found.group(1)
     raise EarvoiceError(f"the server did not start: {' '.join(lines)[-300:]}")
 
 
-def _quantile(values: Sequence[float], share: float) -> float | None:
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """A quantile of ascending values, None of none."""
     if not values:
         return None
     return round(values[min(len(values) - 1, int(share * len(values)))], 4)

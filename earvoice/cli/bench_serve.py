@@ -33,11 +33,16 @@ def add_serve(names: Any) -> None:
     add("--bound", type=float, default=1.0, help="seconds of lag at p95 (default: 1)")
     add("--talk", type=Path, help="a recording (default: the bundled talk)")
     add("--seed", type=int, default=1, help="of the streams' phases")
+    add("--viewers", type=int, metavar="N", help="readers of one room instead; no model")
+    add("--languages", type=int, default=3, help="of the room (default: 3)")
+    add("--deaf", type=int, default=0, metavar="N", help="of the viewers, who never read")
     add("--json", action="store_true", help="machine-readable")
 
 
 def run_serve(args: argparse.Namespace) -> int:
     """Measure and show."""
+    if args.viewers is not None:
+        return _viewers(args)
     try:
         streams = tuple(sorted({int(part) for part in args.streams.split(",")}))
     except ValueError:
@@ -60,6 +65,45 @@ def run_serve(args: argparse.Namespace) -> int:
     result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
     print(json.dumps(result) if args.json else _shown(result))
     return 0
+
+
+def _viewers(args: argparse.Namespace) -> int:
+    if not 1 <= args.viewers <= 2000:
+        raise UsageError(f"--viewers is {args.viewers}, it must be 1 to 2000")
+    if not 0 <= args.deaf < args.viewers:
+        raise UsageError(f"--deaf is {args.deaf}, it must be 0 to one less than --viewers")
+    if not 10 <= args.seconds <= 3600:
+        raise UsageError(f"--seconds is {args.seconds}, it must be 10 to 3600")
+    from earvoice.bench.scripted_server import LANGUAGES
+    from earvoice.bench.viewers import ViewerBenchSettings, run
+
+    if not 1 <= args.languages <= len(LANGUAGES):
+        raise UsageError(f"--languages is {args.languages}, it must be 1 to {len(LANGUAGES)}")
+    settings = ViewerBenchSettings(
+        args.viewers, LANGUAGES[: args.languages], args.deaf, args.seconds, args.seed
+    )
+    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
+    print(json.dumps(result) if args.json else _shown_viewers(result))
+    return 0
+
+
+def _shown_viewers(result: dict[str, Any]) -> str:
+    lines = [f"{'':36}p50 ms  p95 ms  p99 ms"]
+    for how, name, key in (
+        ("alone", "speaker's lag, alone", "speaker_lag"),
+        ("together", "speaker's lag, with viewers", "speaker_lag"),
+        ("together", "delay of a caption to a viewer", "viewer_delay"),
+    ):
+        row = result[how]
+        values = "".join(f"{1000 * (row[f'{key}_p{p}_s'] or 0):8.0f}" for p in (50, 95, 99))
+        lines.append(f"{name:34}{values}")
+    lines.append(
+        f"{result['viewers']} viewers ({result['deaf']} never read), "
+        f"{len(result['languages'])} languages, {result['together']['captions_read']} captions "
+        f"read, {result['together']['connections_lost']} connections lost "
+        f"(load before: {result['load_before']:.1f})"
+    )
+    return "\n".join(lines)
 
 
 def _shown(result: dict[str, Any]) -> str:

@@ -47,7 +47,14 @@ def _load(names: list[str], rows: int, threads: int) -> dict[str, ServedModel]:
     for name in names:
         card = find_model(name)
         interpreter = load(card.path, rows=rows)
-        models[card.name] = ServedModel(card.name, interpreter, card.src_langs, card.tgt_langs)
+        models[card.name] = ServedModel(
+            card.name,
+            interpreter,
+            card.src_langs,
+            card.tgt_langs,
+            getattr(interpreter, "takes_terms", "none"),
+            getattr(interpreter, "gives_transcript", False),
+        )
     return models
 
 

@@ -21,6 +21,7 @@ from earvoice.serve.connection import Connection, summary
 from earvoice.serve.errors import Fault
 from earvoice.serve.metrics import Metrics
 from earvoice.serve.protocol import SUBPROTOCOL, schema
+from earvoice.serve.room_routes import RoomRoutes
 from earvoice.serve.sessions import Sessions
 from earvoice.serve.settings import ServeSettings
 from earvoice.units import Seconds
@@ -58,6 +59,8 @@ class LiveServer:
             Route("/health", self._health),
             Route("/ready", self._ready),
             Route("/metrics", self._metrics),
+            Route("/v1/about", self._about),
+            *RoomRoutes(self.sessions.rooms, self.gate, settings, self.metrics).routes(),
             *extra_routes,
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
@@ -123,6 +126,11 @@ class LiveServer:
     async def _models(self, request: Request) -> Response:
         return JSONResponse([model.model_dump() for model in self.sessions.models])
 
+    async def _about(self, request: Request) -> Response:
+        """What a page has to know before it asks for anything."""
+        models = [model.model_dump() for model in self.sessions.models]
+        return JSONResponse({"token": self.gate.asks, "models": models})
+
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -141,7 +149,9 @@ class LiveServer:
         return JSONResponse(state, 200 if ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
-        page = self.metrics.page(lambda: [session.lag_s for session in self.sessions.live])
+        rooms = self.sessions.rooms
+        lags_s = [session.lag_s for session in self.sessions.live]
+        page = self.metrics.page(lags_s, len(rooms.all), rooms.viewers)
         return Response(page, media_type="text/plain; version=0.0.4")
 
     def overview(self) -> list[dict[str, object]]:

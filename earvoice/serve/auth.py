@@ -60,9 +60,14 @@ class Gate:
         self._max_per_address = max_per_address
         self._by_address: Counter[str] = Counter()
 
+    @property
+    def asks(self) -> bool:
+        """Whether a token is needed."""
+        return bool(self._tokens)
+
     def refusal(self, connection: HTTPConnection) -> tuple[int, str] | None:
         """HTTP status and reason, None if it may come in."""
-        if not self._origin_fits(connection):
+        if not self.origin_fits(connection):
             return 403, "this origin is not allowed"
         if self._tokens and not self._token_fits(connection):
             return 401, "a bearer token is needed"
@@ -89,8 +94,11 @@ class Gate:
         fits = [hmac.compare_digest(given, token) for token in self._tokens]
         return any(fits)
 
-    def _origin_fits(self, connection: HTTPConnection) -> bool:
-        """Programs send no origin; a page's must be this server's own or on the list."""
+    def origin_fits(self, connection: HTTPConnection) -> bool:
+        """Whether a socket may be opened from there.
+
+        Programs send no origin; a page's must be this server's own or on the list.
+        """
         origin = connection.headers.get("origin")
         if origin is None or origin in self._origins:
             return True

@@ -28,6 +28,7 @@ from earvoice.serve.protocol import (
     Start,
     Started,
     Update,
+    pairs_of,
     read_client,
     write,
 )
@@ -194,7 +195,7 @@ class Connection:
         session.hear(data)
         self._sessions.metrics.heard(session.heard_s - before_s)
         # Back-pressure: what is not read fills the client's side, not this one.
-        while session.lag_s > self._limits.max_lag_s and not session.over:
+        while session.most_lag_s > self._limits.max_lag_s and not session.over:
             await asyncio.sleep(_LAG_POLL_S)
 
     async def _take_control(self, session: LiveSession, text: str) -> None:
@@ -214,6 +215,8 @@ class Connection:
                 self._finish(session, message)
             case Update():
                 changes = message.model_dump(exclude_none=True, exclude={"type", "event_id"})
+                if "glossary" in changes:
+                    changes["glossary"] = pairs_of(message.glossary)
                 if changes:
                     session.update(changes)
             case _:

@@ -3,9 +3,9 @@
 Three threads: one reads the socket, one writes it, the main one computes; so neither a slow
 network process nor a long step of a model stops the others from taking messages.
 
-    from the network process   open, audio, update, finish, close, ping, stop
+    from the network process   open, audio, update, mark, finish, close, ping, stop
     to the network process     ready, opened, said, snapshot, failed, rebuild, update_failed,
-                               step, pong
+                               marked, step, pong
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class ServedModel:
     interpreter: Interpreter
     src_langs: tuple[str, ...]
     tgt_langs: tuple[str, ...]
+    glossary: str = "none"
+    """Whether it takes terms: `none`, `start`, `live`."""
+    transcript: bool = False
+    """Whether it can give the words spoken."""
 
 
 def run(sock: socket.socket, models: Mapping[str, ServedModel], settings: EngineSettings) -> None:
@@ -107,6 +111,8 @@ class _Engine:
                 self._tell(output)
             case "update":
                 self._scheduler.add(number, Item("update", changes=head["changes"]))
+            case "mark":
+                self._scheduler.add(number, Item("mark", mark=head["mark"]))
             case "finish":
                 self._scheduler.add(number, Item("finish"))
             case "close":
@@ -124,6 +130,9 @@ class _Engine:
             return
         if output.rebuild:
             self._send(Message("rebuild", number))
+            return
+        if output.mark is not None:
+            self._send(Message("marked", number, {"mark": output.mark, "done_s": output.done_s}))
             return
         if output.update_error is not None:
             self._send(Message("update_failed", number, {"error": output.update_error}))
@@ -165,4 +174,6 @@ def _describe(model: ServedModel) -> dict[str, object]:
         "name": model.name,
         "src_langs": list(model.src_langs),
         "tgt_langs": list(model.tgt_langs),
+        "glossary": model.glossary,
+        "transcript": model.transcript,
     }

@@ -103,6 +103,12 @@ class LiveSession:
         self.owner: Subscription | None = None  # of the client's own connection
         self.left_s: Seconds | None = None  # when the last connection broke
         self.wants_drafts = True
+        self.takes_terms = False  # whether `update` may bring a glossary
+        self.followers: list[LiveSession] = []  # sessions of other languages, fed the same
+        self.leader: LiveSession | None = None
+        self.on_message: Callable[[EventMessage | DraftMessage], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        self.ended_here = False  # by an operator: what is still sent is not heard
         self.finishing = self.finished = self.recovering = False
         self.fault: Fault | None = None
         # Towards the client.
@@ -123,6 +129,8 @@ class LiveSession:
         self._kept: Samples = 0
         self._snapshot: Message | None = None
         self._next_index = 0
+        self._marks = 0
+        self.marked = 0  # the last mark that was reached
 
     @property
     def heard_s(self) -> Seconds:
@@ -133,6 +141,15 @@ class LiveSession:
     def lag_s(self) -> Seconds:
         """Audio received and not yet processed."""
         return 0.0 if self.finished else max(0.0, self.heard_s - self.done_s)
+
+    @property
+    def most_lag_s(self) -> Seconds:
+        """Of this session and those fed the same audio."""
+        return max(
+            session.lag_s
+            for session in (self, *self.followers)
+            if not session.over or session is self
+        )
 
     @property
     def last_seq(self) -> int:
@@ -164,6 +181,8 @@ class LiveSession:
         audio = self.reader.read(frame, limit)
         if audio is None:
             return
+        if self.ended_here:
+            return
         if self.finishing:
             raise Fault("message_out_of_order", "audio came after finish; it was ignored")
         self._hear(self._resampler.push(audio))
@@ -172,15 +191,32 @@ class LiveSession:
         """Change something from here on in the audio."""
         if self.finishing:
             raise Fault("message_out_of_order", "update came after finish; it was ignored")
-        self._do(Item("update", changes=changes))
+        terms = changes.pop("glossary", None)
+        if changes:
+            self._do(Item("update", changes=changes))
+        if terms is not None:
+            taking = [session for session in (self, *self.followers) if session.takes_terms]
+            if not taking:
+                raise Fault("update_refused", f"model {self.model} takes no terms while it runs")
+            for session in taking:
+                if not session.over:
+                    session._do(Item("update", changes={"glossary": terms}))
+
+    def mark(self) -> int:
+        """Ask to be told (`marked`) when all that came so far is processed. Returns its number."""
+        self._marks += 1
+        self._do(Item("mark", mark=self._marks))
+        return self._marks
 
     def finish(self) -> None:
         """No more audio; a second call does nothing."""
         if self.finishing:
             return
         self._hear(self._resampler.flush())
-        self.finishing = True
-        self._do(Item("finish"))
+        for session in (self, *self.followers):
+            session.finishing = True
+            if not session.over:
+                session._do(Item("finish"))
 
     def ack(self, seq: int) -> None:
         """The client has the events up to `seq`."""
@@ -224,6 +260,12 @@ class LiveSession:
         while self._items and self._first_item < message.head["items"]:
             self._drop_item()
 
+    def reached(self, head: Any) -> None:
+        """A mark: all before it is processed, also where nothing was said."""
+        self.done_s = max(self.done_s, head["done_s"])
+        self.marked = max(self.marked, head["mark"])
+        self._wake()
+
     def confirm_token(self) -> None:
         """The client has the newest token: those before are spent."""
         self.spent_tokens = (self.spent_tokens + self.old_tokens)[-_SPENT_TOKENS:]
@@ -239,17 +281,19 @@ class LiveSession:
         """The session is over."""
         self.fault = fault
         self._wake()
+        if self.on_end is not None:
+            self.on_end()
 
     def _say(self, event: dict[str, Any], now_s: Seconds) -> None:
         heard_s, wall_s = self.heard_s, max(0.0, now_s - self.opened_s)
         stream = json.dumps(event.get("stream"))
         if event["type"] == "draft":
+            draft = DraftMessage(after=self.last_seq, heard_s=heard_s, wall_s=wall_s, event=event)
             if self.wants_drafts:
-                text = write(
-                    DraftMessage(after=self.last_seq, heard_s=heard_s, wall_s=wall_s, event=event)
-                )
-                self.drafts[stream] = text
+                self.drafts[stream] = write(draft)
                 self.draft_count += 1
+            if self.on_message is not None:
+                self.on_message(draft)
             return
         message = EventMessage(seq=self.last_seq + 1, heard_s=heard_s, wall_s=wall_s, event=event)
         self.events.append(write(message))
@@ -259,11 +303,19 @@ class LiveSession:
             self.finished = True
             self._items.clear()
             self._snapshot = None
+        if self.on_message is not None:
+            self.on_message(message)
+        if self.leader is not None:
+            self.ack(self.last_seq)  # a follower is read through its room only
 
     def _hear(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        if samples.size:
-            self._kept += samples.size
-            self._do(Item("audio", np.ascontiguousarray(samples)))
+        if not samples.size:
+            return
+        item = Item("audio", np.ascontiguousarray(samples))
+        for session in (self, *self.followers):
+            if not session.over:
+                session._kept += samples.size
+                session._do(item)
 
     def _do(self, item: Item) -> None:
         self._items.append(item)
@@ -276,6 +328,8 @@ class LiveSession:
     def _message(self, item: Item) -> Message:
         if item.kind == "audio":
             return Message("audio", self.number, body=item.audio.tobytes())
+        if item.kind == "mark":
+            return Message("mark", self.number, {"mark": item.mark})
         return Message(item.kind, self.number, {"changes": dict(item.changes)})
 
     def _drop_item(self) -> None:

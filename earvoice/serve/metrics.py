@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -26,6 +26,11 @@ class Metrics:
         self.rtf = self._gauge("rtf", "Seconds of computing per second of audio since the start")
         self.refused = self._counter("refused", "Sessions refused for lack of room")
         self.resumed = self._counter("resumed", "Sessions resumed after a broken connection")
+        self.rooms = self._gauge("rooms", "Rooms that are kept")
+        self.viewers = self._gauge("viewers", "Readers of rooms")
+        self.slow_viewers = self._counter(
+            "slow_viewers", "Readers closed because they read nothing"
+        )
         self.engine_lost = self._counter("engine_lost", "Engines that died or hung")
         self.rebuilt = self._counter("rebuilt", "Sessions opened anew after a batch failed")
         self.events = self._counter("events", "Events said")
@@ -61,9 +66,11 @@ class Metrics:
         self.audio.inc(audio_s)
         self._audio_s += audio_s
 
-    def page(self, lags_s: Callable[[], Sequence[Seconds]]) -> bytes:
+    def page(self, lags_s: Sequence[Seconds], rooms: int, viewers: int) -> bytes:
         """The text that Prometheus reads; `lags_s` of the sessions now."""
-        lags = sorted(lags_s())
+        lags = sorted(lags_s)
+        self.rooms.set(rooms)
+        self.viewers.set(viewers)
         self.sessions.set(len(lags))
         for quantile in _QUANTILES:
             at = lags[min(len(lags) - 1, int(quantile * len(lags)))] if lags else 0.0

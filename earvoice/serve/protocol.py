@@ -9,6 +9,7 @@ Text messages are JSON objects told apart by `type`; binary messages are audio (
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,7 +28,9 @@ _Policy = Annotated[str, Field(pattern=r"^[a-z-]{1,32}(:[a-z0-9=,]{1,64})?$")]
 _Offset = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
-class _Message(BaseModel):
+class StrictMessage(BaseModel):
+    """A message whose every key is known."""
+
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
@@ -37,17 +40,32 @@ class _Message(BaseModel):
     )
 
 
-class _ClientMessage(_Message):
+class _ClientMessage(StrictMessage):
     event_id: _Id | None = None
     """The client's own name of the message, quoted in errors about it."""
 
 
-class AudioFormat(_Message):
+class AudioFormat(StrictMessage):
     """How the audio comes. The server resamples and mixes down."""
 
     encoding: str = "s16le"
     rate_hz: int = SAMPLE_RATE
     channels: int = 1
+
+
+class Term(StrictMessage):
+    """A term as it is said and as it is to be written; an empty `target`: as it is."""
+
+    source: Annotated[str, Field(min_length=1, max_length=80)]
+    target: Annotated[str, Field(max_length=80)] = ""
+
+
+def pairs_of(terms: Sequence[Term] | None) -> list[list[str]] | None:
+    """Terms as the engine is told them."""
+    return None if terms is None else [[term.source, term.target] for term in terms]
+
+
+_Terms = Annotated[tuple[Term, ...], Field(max_length=500)]
 
 
 class Start(_ClientMessage):
@@ -65,6 +83,12 @@ class Start(_ClientMessage):
     """Also the words spoken, where the model gives them."""
     drafts: bool = True
     """Whether text that may still change is sent."""
+    glossary: _Terms | None = None
+    """Terms, for a model with `glossary` (see `hello.models`)."""
+    room: _Name | None = None
+    """A room whose audience reads along at `/room/NAME`; opened if there is none."""
+    more_tgt_langs: Annotated[tuple[_Tag, ...], Field(max_length=15)] = ()
+    """Languages for the audience of `room` besides `tgt_lang`; each is a session of its own."""
     audio: AudioFormat = AudioFormat()
 
 
@@ -85,6 +109,8 @@ class Update(_ClientMessage):
     type: Literal["update"] = "update"
     policy: _Policy | None = None
     tgt_lang: _Tag | None = None
+    glossary: _Terms | None = None
+    """All terms from here on, in place of those before; for every language of a room."""
 
 
 class Ack(_ClientMessage):
@@ -112,15 +138,19 @@ ClientMessage: TypeAlias = Annotated[
 ]
 
 
-class ModelInfo(_Message):
+class ModelInfo(StrictMessage):
     """A model that is served."""
 
     name: str
     src_langs: tuple[str, ...]
     tgt_langs: tuple[str, ...]
+    glossary: Literal["none", "start", "live"] = "none"
+    """Whether terms can be given: not at all, in `start` only, or in `update` too."""
+    transcript: bool = False
+    """Whether it can give the words spoken."""
 
 
-class Hello(_Message):
+class Hello(StrictMessage):
     """The first message of the server."""
 
     type: Literal["hello"] = "hello"
@@ -131,7 +161,7 @@ class Hello(_Message):
     rates_hz: tuple[int, ...] = RATES_HZ
 
 
-class Started(_Message):
+class Started(StrictMessage):
     """The session is open. `session` and `token` are what a resume needs."""
 
     type: Literal["started"] = "started"
@@ -142,7 +172,7 @@ class Started(_Message):
     tgt_lang: str
 
 
-class Resumed(_Message):
+class Resumed(StrictMessage):
     """The session goes on: send audio from sample `samples` on; `token` is the next one."""
 
     type: Literal["resumed"] = "resumed"
@@ -153,7 +183,7 @@ class Resumed(_Message):
     """Whether the end of the audio was received already."""
 
 
-class Received(_Message):
+class Received(StrictMessage):
     """Samples received, which the client need not keep, and how far behind the text is."""
 
     type: Literal["received"] = "received"
@@ -164,7 +194,7 @@ class Received(_Message):
     """The engine is being replaced; nothing is lost."""
 
 
-class EventMessage(_Message):
+class EventMessage(StrictMessage):
     """A lasting event: commit, boundary, note, finished. `seq` counts them without gaps."""
 
     type: Literal["event"] = "event"
@@ -174,7 +204,7 @@ class EventMessage(_Message):
     event: dict[str, Any]
 
 
-class DraftMessage(_Message):
+class DraftMessage(StrictMessage):
     """Text that may still change; replaces the stream's draft before, as a commit does.
 
     Drafts have no number: one that is overtaken is not sent.
@@ -188,7 +218,7 @@ class DraftMessage(_Message):
     event: dict[str, Any]
 
 
-class ErrorMessage(_Message):
+class ErrorMessage(StrictMessage):
     """What went wrong. If `fatal`, the connection closes with `close`."""
 
     type: Literal["error"] = "error"
@@ -214,7 +244,7 @@ class ErrorMessage(_Message):
         )
 
 
-class Closing(_Message):
+class Closing(StrictMessage):
     """The server will close this connection in `in_s` seconds; end or resume elsewhere."""
 
     type: Literal["closing"] = "closing"
@@ -222,7 +252,7 @@ class Closing(_Message):
     in_s: float
 
 
-class Pong(_Message):
+class Pong(StrictMessage):
     """The answer to a ping."""
 
     type: Literal["pong"] = "pong"
@@ -271,10 +301,13 @@ def write(message: BaseModel) -> str:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of both directions, and the codes: what docs/protocol.md publishes."""
+    from earvoice.serve.room_messages import room_schema  # built of the messages here
+
     return {
         "version": VERSION,
         "client": _CLIENT.json_schema(),
         "server": _SERVER.json_schema(),
+        "room": room_schema(),
         "errors": {
             code: {"close": kind.close, "resumable": kind.resumable, "meaning": kind.meaning}
             for code, kind in ERRORS.items()

@@ -8,18 +8,20 @@ that is fed again after a fault says the same again.
 
 Fairness. Who is furthest behind real time goes first; a recording that is fed faster than it is
 spoken is ahead of real time and waits for those who speak. A step takes every session of one
-model that is ready, at most `max_batch`; the models take turns by the same measure.
+model that is ready, at most `max_batch`; the models take turns by the same measure. The ends of
+streams, which cannot be computed together, take turns with the batches: one after each.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Event, Finished
@@ -28,16 +30,20 @@ from earvoice.serve.settings import EngineSettings
 from earvoice.session import Interpreter, Request, Resumable, Session
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
-ItemKind = Literal["audio", "update", "finish"]
+ItemKind = Literal["audio", "update", "mark", "finish"]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing a client did. `audio`: float32 [W] at 16 kHz; `changes`: of an update."""
+    """One thing a client did. `audio`: float32 [W] at 16 kHz; `changes`: of an update.
+
+    `mark`: a number that comes back when all before it is processed.
+    """
 
     kind: ItemKind
     audio: Any = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    mark: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Output:
     `index`: number of the first event within its session; `done_s`: audio processed.
     `error`: the session is over (`refused`: by its own request). `update_error`: it goes on.
     `rebuild`: it was in a batch that failed and has to be opened anew, from its last snapshot.
+    `mark`: of the item of that kind.
     """
 
     session: int
@@ -68,6 +75,7 @@ class Output:
     refused: bool = False
     update_error: str | None = None
     rebuild: bool = False
+    mark: int | None = None
 
 
 @dataclass
@@ -88,6 +96,11 @@ class _Task:
     @property
     def done_s(self) -> Seconds:
         return max(0.0, self.fed / SAMPLE_RATE - self.session.lag_s)
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing is left but the end."""
+        return not self.ready and bool(self.inbox) and self.inbox[0].kind == "finish"
 
     def behind_s(self, now_s: Seconds) -> Seconds:
         """How far it is behind what real time has had it hear; negative if ahead."""
@@ -160,29 +173,46 @@ class Scheduler:
         self._tasks.pop(number, None)
 
     def step(self) -> list[Output]:
-        """One batch of one model, and what it lets sessions do next."""
+        """What sessions were told, then one batch of one model and the end of one stream."""
         outputs: list[Output] = []
         for task in list(self._tasks.values()):
             outputs += self._pull(task)
+        return [*outputs, *self._batch(), *self._end()]
+
+    def _batch(self) -> list[Output]:
         ready = [task for task in self._tasks.values() if task.ready]
         self.last_batch = 0
         if not ready:
-            return outputs
+            return []
         now_s = self._clock()
         ready.sort(key=lambda task: -task.behind_s(now_s))
         first = ready[0]
         batch = [task for task in ready if task.model == first.model and not task.alone]
         batch = [first] if first.alone else batch[: self._settings.max_batch]
-        outputs += self._advance(self._models[first.model], batch)
         self.last_batch = len(batch)
-        return outputs
+        return self._advance(self._models[first.model], batch)
+
+    def _end(self) -> list[Output]:
+        """Finish one stream that has nothing before its end, the one furthest behind."""
+        ending = [task for task in self._tasks.values() if task.ending]
+        if not ending:
+            return []
+        now_s = self._clock()
+        task = max(ending, key=lambda task: task.behind_s(now_s))
+        task.inbox.popleft()
+        task.items += 1
+        self.last_batch = max(1, self.last_batch)
+        try:
+            return [self._said(task, task.session.finish())]
+        except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
+            return [self._failed(task, error)]
 
     def _pull(self, task: _Task) -> list[Output]:
         """Feed what waits, up to an update or the end, which wait until it is processed."""
         outputs: list[Output] = []
         while task.inbox:
             item = task.inbox[0]
-            if item.kind != "audio" and task.ready:
+            if item.kind == "finish" or (item.kind != "audio" and task.ready):
                 break
             task.inbox.popleft()
             task.items += 1
@@ -200,12 +230,14 @@ class Scheduler:
             task.fed += samples.size
             task.ready = True
             return []
-        if item.kind == "finish":
-            return [self._said(task, task.session.finish())]
+        if item.kind == "mark":
+            return [Output(task.number, task.index, done_s=task.done_s, mark=item.mark)]
         try:
             changes = dict(item.changes)
             if "policy" in changes:
                 changes["policy"] = parse_policy(changes["policy"])
+            if "glossary" in changes:
+                changes["glossary"] = _glossary(changes["glossary"])
             return [self._said(task, task.session.update(**changes))]
         except EarvoiceError as error:
             return [Output(task.number, task.index, done_s=task.done_s, update_error=str(error))]
@@ -244,12 +276,16 @@ class Scheduler:
             taken = self._save(task)
         return Output(task.number, index, tuple(events), task.done_s, taken)
 
-    def _save(self, task: _Task) -> Snapshot:
+    def _save(self, task: _Task) -> Snapshot | None:
         interpreter = self._models[task.model]
         if not isinstance(interpreter, Resumable):
             raise UsageError(f"model {task.model!r} takes no snapshots")
         task.saved = task.fed
-        return Snapshot(task.items, task.index, task.fed, interpreter.save(task.session))
+        try:
+            data = interpreter.save(task.session)
+        except UsageError:
+            return None  # this session has a part that cannot be saved; it is replayed
+        return Snapshot(task.items, task.index, task.fed, data)
 
     def _failed(self, task: _Task, error: Exception) -> Output:
         self.close(task.number)
@@ -269,4 +305,9 @@ def _request(options: Mapping[str, Any]) -> Request:
         tgt_lang=options["tgt_lang"],
         policy=None if policy is None else parse_policy(policy),
         transcript=bool(options.get("transcript", False)),
+        glossary=_glossary(options["glossary"]) if options.get("glossary") else None,
     )
+
+
+def _glossary(pairs: Iterable[tuple[str, str]]) -> Glossary:
+    return Glossary(Entry(source, target) for source, target in pairs)

@@ -12,7 +12,8 @@ from earvoice.serve.errors import Fault
 from earvoice.serve.frames import FrameReader
 from earvoice.serve.live import LiveSession
 from earvoice.serve.metrics import Metrics
-from earvoice.serve.protocol import ModelInfo, Resume, Start
+from earvoice.serve.protocol import ModelInfo, Resume, Start, pairs_of
+from earvoice.serve.rooms import Rooms
 from earvoice.serve.settings import ServeSettings
 from earvoice.serve.wire import Message
 from earvoice.serve.worker import Engine
@@ -34,6 +35,7 @@ class Sessions:
         self.settings = settings
         self.metrics = metrics
         self.draining = False
+        self.rooms = Rooms(settings.rooms, clock)
         self._clock = clock
         self._by_id: dict[str, LiveSession] = {}
         self._by_number: dict[int, LiveSession] = {}
@@ -50,12 +52,12 @@ class Sessions:
         """Sessions that take the engine's time."""
         return [session for session in self._by_id.values() if not session.over]
 
-    def refusal(self) -> Fault | None:
-        """Why no session can be opened now, None if one can."""
+    def refusal(self, wanted: int = 1) -> Fault | None:
+        """Why no session (or `wanted` of them) can be opened now, None if they can."""
         if self.draining:
             return Fault("overloaded", "the server shuts down", retry_after_s=10.0)
         live = self.live
-        if len(live) >= self.settings.max_sessions:
+        if len(live) + wanted > self.settings.max_sessions:
             return Fault(
                 "overloaded",
                 f"all {self.settings.max_sessions} sessions are taken",
@@ -72,33 +74,64 @@ class Sessions:
         return None
 
     def open(self, start: Start) -> LiveSession:
-        """A new session. Errors: `Fault`."""
-        refusal = self.refusal()
+        """A new session, and for a room one per further language. Errors: `Fault`."""
+        refusal = self.refusal(1 + len(start.more_tgt_langs))
         if refusal is not None:
             self.metrics.refused.inc()
             raise refusal
-        model, src_lang, tgt_lang = self._choose(start)
+        choices = self._choices(start)
         sound = start.audio
+        reader = FrameReader(sound.encoding, sound.rate_hz, sound.channels)
+        room = None if start.room is None else self.rooms.for_speaker(start.room)
+        session, *others = (self._new(start, choice, reader) for choice in choices)
+        session.followers = others
+        for follower in others:
+            follower.leader = session
+            follower.request |= {"transcript": False, "policy": None}
+        if room is not None:
+            room.enter([session, *others])
+        for opened in (session, *others):
+            opened.open()
+            _log.info("session_open", extra={"session": opened.number, "model": opened.model})
+        return session
+
+    def _choices(self, start: Start) -> list[tuple[ModelInfo, str, str]]:
+        """Model and languages of the speaker's own text, then of a room's further ones."""
+        if start.more_tgt_langs and start.room is None:
+            raise Fault("request_refused", "more_tgt_langs are for the audience of a room")
+        choices = [self._choose(start)]
+        for language in start.more_tgt_langs:
+            changed = {"model": None, "tgt_lang": language, "src_lang": choices[0][1]}
+            choices.append(self._choose(start.model_copy(update=changed)))
+        spoken = [tgt_lang for _, _, tgt_lang in choices]
+        if len(set(spoken)) != len(spoken):
+            raise Fault("request_refused", "more_tgt_langs has a language twice")
+        return choices
+
+    def _new(
+        self, start: Start, choice: tuple[ModelInfo, str, str], reader: FrameReader
+    ) -> LiveSession:
+        model, src_lang, tgt_lang = choice
         request = {
             "src_lang": src_lang,
             "tgt_lang": tgt_lang,
             "policy": start.policy,
             "transcript": start.transcript,
+            "glossary": pairs_of(start.glossary) if model.glossary != "none" else None,
         }
         session = LiveSession(
             self._next_number,
-            model,
+            model.name,
             request,
-            FrameReader(sound.encoding, sound.rate_hz, sound.channels),
+            reader,
             self.settings,
             self.engine.send,
             self._clock(),
         )
         session.wants_drafts = start.drafts
+        session.takes_terms = model.glossary == "live"
         self._next_number += 1
         self._by_id[session.id] = self._by_number[session.number] = session
-        session.open()
-        _log.info("session_open", extra={"session": session.number, "model": model})
         return session
 
     def resume(self, name: str, message: Resume) -> LiveSession:
@@ -140,6 +173,11 @@ class Sessions:
         if self._by_id.pop(session.id, None) is None:
             return
         del self._by_number[session.number]
+        self.rooms.left(session)
+        for follower in session.followers:
+            # One that has heard the end may still finish what it has to say.
+            if not session.finishing or fault is not None:
+                self.remove(follower, fault)
         if fault is not None:
             session.fail(fault)
         if not session.over or fault is not None:
@@ -151,17 +189,18 @@ class Sessions:
 
     def sweep(self) -> None:
         """End what has waited or lasted too long; called about once a second."""
+        self.rooms.sweep()
         now_s = self._clock()
         limits = self.settings.limits
         for session in list(self._by_id.values()):
             waited_s = 0.0 if session.left_s is None else now_s - session.left_s
-            if waited_s > limits.resume_window_s:
+            if waited_s > limits.resume_window_s or (session.leader is not None and session.over):
                 self.remove(session)
             elif now_s - session.opened_s > limits.max_session_s and not session.over:
                 fault = Fault("session_expired", f"a session lasts {limits.max_session_s:g} s")
                 self.remove(session, fault)
 
-    def _choose(self, start: Start) -> tuple[str, str, str]:
+    def _choose(self, start: Start) -> tuple[ModelInfo, str, str]:
         """Model and languages; what is not said is the first that fits."""
 
         def fits(asked: str | None, has: tuple[str, ...]) -> str | None:
@@ -175,7 +214,7 @@ class Sessions:
             src_lang = fits(start.src_lang, model.src_langs)
             tgt_lang = fits(start.tgt_lang, model.tgt_langs)
             if start.model in (None, model.name) and src_lang and tgt_lang:
-                return model.name, src_lang, tgt_lang
+                return model, src_lang, tgt_lang
         there = "; ".join(
             f"{model.name}: {'/'.join(model.src_langs)} to {'/'.join(model.tgt_langs)}"
             for model in self.models
@@ -198,6 +237,8 @@ class Sessions:
                 session.recovering = False
             case "snapshot":
                 session.saved(message)
+            case "marked":
+                session.reached(head)
             case "rebuild":
                 self.metrics.rebuilt.inc()
                 _log.warning("session_rebuilt", extra={"session": session.number})

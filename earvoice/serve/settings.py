@@ -45,6 +45,18 @@ class EngineSettings(Config):
     """How long an engine may take to load its models."""
 
 
+class RoomSettings(Config):
+    """Rooms and their audiences."""
+
+    max_rooms: Count = 32
+    max_viewers: Count = 2000
+    """Of all rooms; they do not count as connections of an address."""
+    max_captions: Count = 20_000
+    """Kept of every text for those who come late; the oldest go first."""
+    keep_s: Positive = 900.0
+    """How long a room without a speaker is kept, with what was said in it."""
+
+
 class ServeSettings(Config):
     """The server. `earvoice serve --config FILE` reads it from YAML."""
 
@@ -60,5 +72,12 @@ class ServeSettings(Config):
     max_connections_per_address: Count = 256
     origins: tuple[str, ...] = ()
     """Origins of pages allowed besides the server's own."""
+    max_upload_bytes: Count = 26_214_400
+    """Of a file for `/v1/audio/...`."""
+    speech_chunk_s: Positive = 0.96
+    """What simulstream's HTTP processor is asked to be given at once."""
+    public_url: str | None = None
+    """How an audience reaches this server, such as `https://talks.example`; for its links."""
+    rooms: RoomSettings = RoomSettings()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()

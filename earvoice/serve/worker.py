@@ -134,6 +134,8 @@ class Engine:
                         name=model["name"],
                         src_langs=tuple(model["src_langs"]),
                         tgt_langs=tuple(model["tgt_langs"]),
+                        glossary=model["glossary"],
+                        transcript=model["transcript"],
                     )
                     for model in messages[0].head["models"]
                 )

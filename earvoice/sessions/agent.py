@@ -120,6 +120,10 @@ class AgentInterpreter:
     and is filled anew in every round.
     """
 
+    gives_transcript = True
+    takes_terms = "live"
+    """A glossary may be given, and edited while a session runs."""
+
     def __init__(self, model: AgentModel, settings: AgentSettings, *, rows: int = 1) -> None:
         self.model, self.settings = model, settings
         self.guide = TurnGuide(settings.codec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,8 @@ class FakeInterpreter:
     - `say`: what becomes available to write after each chunk (`scripted`, `loudness`).
     - `policy`: when to write it, unless the request says; None: at once.
     - `drafts`: also show what is available but not written.
+    - `takes_terms`: `live` to say a glossary's target in place of a word that is its source.
+    - `gives_transcript`: also say the words as a transcript, where asked for.
     - `on_step`: called once per step and session, e.g. `lambda: clock.spend(0.2)`.
     """
 
@@ -71,6 +73,8 @@ class FakeInterpreter:
     policy: Policy | None = None
     drafts: bool = False
     on_step: Callable[[], None] | None = None
+    takes_terms: Literal["none", "live"] = "none"
+    gives_transcript: bool = False
 
     def open(self, request: Request) -> FakeSession:
         """Begin a stream."""
@@ -102,6 +106,8 @@ class FakeInterpreter:
             value = getattr(request, name)
             if value not in legal:
                 raise UsageError(f"{name} is {value!r}, it must be one of {', '.join(legal)}")
+        if request.glossary is not None and self.takes_terms == "none":
+            raise UsageError("glossary: this model takes none; leave it out")
         if isinstance(request.policy, AlignAtt):
             raise UsageError("policy align-att needs the attention of a model; this has none")
 
@@ -118,6 +124,8 @@ class FakeSession:
         self._done: Samples = 0
         self._steps = 0
         self._written = 0
+        self._heard: list[str] = []  # not yet in the transcript
+        self._transcribed = False
         self._pending: list[tuple[str, Seconds, Seconds]] = []
         self._drafts: tuple[tuple[str, ...], ...] = ()
         self._finished = False
@@ -154,7 +162,9 @@ class FakeSession:
     def update(self, **changes: Any) -> list[Event]:
         """Change `tgt_lang` or `policy` from the next word on."""
         self._check_open()
-        legal = ("tgt_lang", "policy")
+        legal: tuple[str, ...] = ("tgt_lang", "policy")
+        if self._interpreter.takes_terms == "live":
+            legal += ("glossary",)
         for name in changes:
             if name not in legal:
                 raise UsageError(f"update: {name!r} cannot be changed, only {', '.join(legal)} can")
@@ -194,11 +204,25 @@ class FakeSession:
         chunk = Chunk(start_s, self._done / SAMPLE_RATE, samples)
         if size:
             self._steps += 1
-            words = self._interpreter.say(chunk)
+            words = [self._term(word) for word in self._interpreter.say(chunk)]
             self._pending += [(word, chunk.start_s, chunk.end_s) for word in words]
+            self._heard += words
         if self._interpreter.on_step is not None:
             self._interpreter.on_step()
         return self._write(self._quota(last))
+
+    def _term(self, word: str) -> str:
+        glossary = self._request.glossary
+        entry = None if glossary is None else glossary.get(word)
+        return word if entry is None else entry.target
+
+    def _transcript(self) -> list[Event]:
+        heard, self._heard = self._heard, []
+        if not (self._interpreter.gives_transcript and self._request.transcript and heard):
+            return []
+        text = " ".join(heard)
+        spaced, self._transcribed = (f" {text}" if self._transcribed else text), True
+        return [Commit(Stream("transcript", self._request.src_lang), spaced)]
 
     def _quota(self, last: bool) -> int:
         """How many of the pending words may be written now."""
@@ -216,7 +240,7 @@ class FakeSession:
 
     def _write(self, quota: int) -> list[Event]:
         written, self._pending = self._pending[:quota], self._pending[quota:]
-        events: list[Event] = []
+        events: list[Event] = self._transcript()
         for word, start_s, end_s in written:
             text = f" {word}" if self._written else word
             self._written += 1

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import AudioClock
 from earvoice.errors import UsageError
 from earvoice.policies import format_policy, parse_policy
 from earvoice.session import Request
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
-_COUNTS = ("_done", "_steps", "_written")
+_COUNTS = ("_done", "_steps", "_written", "_transcribed")
 
 
 class Scripted(Protocol):
@@ -27,6 +28,7 @@ class Scripted(Protocol):
     _done: Samples
     _steps: int
     _written: int
+    _transcribed: bool
     _pending: list[tuple[str, Seconds, Seconds]]
     _drafts: tuple[tuple[str, ...], ...]
     _finished: bool
@@ -45,7 +47,8 @@ def save(session: Scripted) -> bytes:
     if request.policy is not None and not hasattr(request.policy, "kind"):
         raise UsageError("a session with a policy of your own cannot be saved")
     policy = None if request.policy is None else format_policy(request.policy)  # type: ignore[arg-type]
-    head |= {"tgt_lang": request.tgt_lang, "policy": policy}
+    terms = [(entry.source, entry.target) for entry in request.glossary or ()]
+    head |= {"tgt_lang": request.tgt_lang, "policy": policy, "terms": terms}
     return json.dumps(head).encode() + b"\n" + session._waiting.astype("<f4").tobytes()
 
 
@@ -64,6 +67,7 @@ def restore(session: Scripted, data: bytes) -> None:
             session._request,
             tgt_lang=head["tgt_lang"],
             policy=None if policy is None else parse_policy(policy),
+            glossary=Glossary(Entry(*term) for term in head["terms"]) if head["terms"] else None,
         )
         session._waiting = np.frombuffer(audio, dtype="<f4").astype(np.float32)
     except (ValueError, KeyError, TypeError) as error:

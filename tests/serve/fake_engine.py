@@ -12,11 +12,17 @@ from earvoice.serve.settings import EngineSettings
 from earvoice.testing import FakeInterpreter
 
 CHUNK = 1600  # 0.1 s
+LANGUAGES_OF = {"terms": ("de", "es", "fr", "ar", "ja", "zh"), "places": ("pl",)}
 
 
 def words(chunk):
     """A word for every chunk, which names the chunk and what was heard in it."""
     return [f"{round(chunk.start_s * 10)}:{np.abs(chunk.samples).sum() * 100:.0f}"]
+
+
+def places(chunk):
+    """A word that names the chunk, whatever was heard in it."""
+    return [f"w{round(chunk.start_s * 10)}"]
 
 
 def failing(chunk):
@@ -48,6 +54,17 @@ def models():
         "failing": FakeInterpreter(failing, chunk_samples=CHUNK),
         "slow": slow,
         "forgetful": Forgetful(plain),
+        "hears": FakeInterpreter(words, chunk_samples=CHUNK, gives_transcript=True),
+        "places": FakeInterpreter(
+            places, tgt_langs=LANGUAGES_OF["places"], chunk_samples=CHUNK, takes_terms="live"
+        ),
+        "terms": FakeInterpreter(
+            words,
+            tgt_langs=LANGUAGES_OF["terms"],
+            chunk_samples=CHUNK,
+            takes_terms="live",
+            drafts=True,
+        ),
     }
 
 
@@ -57,7 +74,15 @@ if __name__ == "__main__":
     parser.add_argument("--fd", type=int, required=True)
     args = parser.parse_args()
     served = {
-        name: ServedModel(name, model, ("en",), ("de", "es")) for name, model in models().items()
+        name: ServedModel(
+            name,
+            model,
+            ("en",),
+            LANGUAGES_OF.get(name, ("de", "es")),
+            getattr(model, "takes_terms", "none"),
+            getattr(model, "gives_transcript", False),
+        )
+        for name, model in models().items()
     }
     run(
         socket.socket(fileno=args.fd),

@@ -222,7 +222,7 @@ def test_limits_are_told_first_and_hold(server):
         ('{"type":"ping"}', "start_invalid", 4400),
         ('{"type":"start","version":99}', "version_unsupported", 4400),
         ('{"type":"start","model":"none"}', "request_refused", 4400),
-        ('{"type":"start","tgt_lang":"fr"}', "request_refused", 4400),
+        ('{"type":"start","tgt_lang":"nl"}', "request_refused", 4400),
         ('{"type":"start","audio":{"rate_hz":1}}', "audio_format_unsupported", 1003),
         ('{"type":"start","audio":{"encoding":"mp3"}}', "audio_format_unsupported", 1003),
         ('{"type":"start","policy":"wait-k:k=0"}', "request_refused", 4400),

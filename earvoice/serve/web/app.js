@@ -1,155 +1,109 @@
-// The speaker's page: choose what is heard, see transcript and translation grow, save them.
+// The speaker's page: choose what is heard, see transcript and translation grow, save them, let a
+// room read along, teach it terms.
 import { formats } from "./captions.js";
+import { showCode } from "./code.js";
+import { Glossary } from "./glossary.js";
+import { look, tokenField } from "./look.js";
+import { openSound } from "./sound.js";
 import { Stream } from "./stream.js";
+import { Column, languageName } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const said = { commits: [], events: [] };
-const columns = { translation: column($("translation")), transcript: column($("transcript")) };
-let stream = null, sound = null, models = [];
-
-// One text: paragraphs by sentence boundary, and a draft at the end. Only text nodes are made.
-function column(element) {
-  const state = { element, draft: document.createElement("span"), paragraph: null };
-  state.draft.className = "draft";
-  return state;
-}
-
-function paragraph(state) {
-  if (!state.paragraph) {
-    state.paragraph = document.createElement("p");
-    state.paragraph.dir = "auto";
-    state.paragraph.append(state.draft);
-    state.element.append(state.paragraph);
-  }
-  return state.paragraph;
-}
+const columns = { translation: new Column($("translation")), transcript: new Column($("transcript")) };
+let stream = null, sound = null;
 
 function say(message) {
   const { event } = message;
   if (message.type === "event") said.events.push(message);
-  const state = columns[event.stream?.role];
-  if (!state) return;
-  const { element } = state;
-  const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
-  element.lang = event.stream.language;
+  const column = columns[event.stream?.role];
+  if (!column) return;
+  if (event.stream.role === "transcript") $("transcript-column").hidden = false;
+  column.setLanguage(event.stream.language);
   if (event.type === "commit") {
-    const text = state.paragraph ? event.text : event.text.trimStart();
-    paragraph(state).insertBefore(document.createTextNode(text), state.draft);
-    state.draft.textContent = "";
+    column.commit(event.text);
     if (event.stream.role === "translation") {
       said.commits.push({ text: event.text, span: event.span, heard_s: message.heard_s });
     }
-  } else if (event.type === "draft") {
-    paragraph(state);
-    state.draft.textContent = event.text;
-  } else if (event.type === "boundary" && event.kind !== "chunk") {
-    state.draft.textContent = "";
-    state.paragraph = null;
-  }
-  if (element === $("transcript")) $("transcript-column").hidden = false;
-  if (atEnd) element.scrollTop = element.scrollHeight;
+  } else if (event.type === "draft") column.setDraft(event.text);
+  else if (event.type === "boundary" && event.kind !== "chunk") column.end();
 }
 
 function showState(text, bad, over = false) {
   $("state").textContent = text;
-  $("state").classList.toggle("bad", bad);
   document.body.dataset.state = over ? "over" : bad ? "trouble" : "live";
-  if (over) { stopSound(); buttons(false); stream = null; }
+  if (over) { stopSound(); stream = null; buttons(false); }
 }
 
 function showLag(seconds) {
-  $("lag").value = seconds;
+  $("lag").setAttribute("aria-valuenow", seconds.toFixed(1));
+  $("lag").classList.toggle("late", seconds > 4);
+  $("lag-bar").style.transform = `scaleX(${Math.min(1, seconds / 8)})`;
   $("lag-text").textContent = `${seconds.toFixed(1)} s`;
+}
+
+function showLevel(pcm) {
+  let peak = 0;
+  for (const value of new Int16Array(pcm)) peak = Math.max(peak, Math.abs(value));
+  $("level-bar").style.transform = `scaleX(${Math.sqrt(peak / 32768)})`;
 }
 
 function buttons(running) {
   $("start").disabled = running;
   $("pause").disabled = $("stop").disabled = !running;
   $("pause").textContent = "Pause";
+  for (const id of ["source", "device", "file", "src", "tgt", "token", "open-room", "room"]) $(id).disabled = running;
+  for (const box of $("more").querySelectorAll("input")) box.disabled = running;
 }
 
-async function mediaOf(source) {
-  if (source === "tab") {
-    const media = await navigator.mediaDevices.getDisplayMedia({ audio: true, video: true });
-    for (const track of media.getVideoTracks()) track.stop();
-    return media;
+function wanted(rate_hz) {
+  const model = chosenModel();
+  const start = {
+    type: "start", version: 1, src_lang: $("src").value || null, tgt_lang: $("tgt").value || null,
+    transcript: true, audio: { encoding: "s16le", rate_hz, channels: 1 },
+  };
+  if (glossary.terms.length && model?.glossary !== "none") start.glossary = glossary.terms;
+  if ($("open-room").checked) {
+    start.room = $("room").value;
+    start.more_tgt_langs = Array.from($("more").querySelectorAll("input:checked"), (box) => box.value);
   }
-  const deviceId = $("device").value ? { exact: $("device").value } : undefined;
-  return navigator.mediaDevices.getUserMedia({ audio: { deviceId, channelCount: 1 } });
-}
-
-function level(pcm) {
-  let peak = 0;
-  for (const value of new Int16Array(pcm)) peak = Math.max(peak, Math.abs(value));
-  $("level-bar").style.transform = `scaleX(${peak / 32768})`;
-}
-
-async function startSound(source) {
-  const context = new AudioContext({ sampleRate: 16000 });
-  await context.audioWorklet.addModule("worklet.js");
-  const node = new AudioWorkletNode(context, "packets");
-  sound = { context, node, paused: false };
-  if (source === "file") {
-    const bytes = await $("file").files[0].arrayBuffer();
-    sound.player = new AudioBufferSourceNode(context, {
-      buffer: await context.decodeAudioData(bytes),
-    });
-    sound.player.connect(node);
-    sound.player.connect(context.destination);
-    // The last packet is on its way for one turn of the worklet.
-    sound.player.onended = () => setTimeout(end, 300);
-  } else {
-    sound.media = await mediaOf(source);
-    context.createMediaStreamSource(sound.media).connect(node);
-    sound.media.getAudioTracks()[0].onended = end;
-  }
-  return context.sampleRate;
-}
-
-function stopSound() {
-  if (!sound) return;
-  for (const track of sound.media?.getTracks() ?? []) track.stop();
-  sound.context.close();
-  sound = null;
+  return start;
 }
 
 async function begin() {
-  if (stream) return;
+  if (stream || sound) return;
   const source = $("source").value;
   if (source === "file" && !$("file").files.length) { showState("Choose a file first", true); return; }
+  if ($("open-room").checked && !$("room").reportValidity()) return;
   buttons(true);
   clear();
   try {
-    const rate_hz = await startSound(source);
-    const start = {
-      type: "start", version: 1, src_lang: $("src").value || null, tgt_lang: $("tgt").value || null,
-      transcript: true, audio: { encoding: "s16le", rate_hz, channels: 1 },
-    };
-    stream = new Stream(start, $("token").value, { say, state: showState, lag: showLag });
-    sound.node.port.onmessage = ({ data }) => { level(data); stream?.push(data); };
-    sound.player?.start();
+    sound = await openSound(source, { device: $("device").value, file: $("file").files[0], ended: end });
+    stream = new Stream(wanted(sound.rate_hz), token(), { say, state: showState, lag: showLag });
+    sound.start((pcm) => { showLevel(pcm); stream?.push(pcm); });
     listDevices();
+    showRoom();
   } catch (error) {
-    showState(`No sound: ${error.message}`, true, true);
+    showState(error.message, true, true);
   }
+}
+
+function stopSound() {
+  sound?.stop();
+  sound = null;
+  $("level-bar").style.transform = "";
 }
 
 function clear() {
   said.commits.length = said.events.length = 0;
-  for (const state of Object.values(columns)) {
-    state.element.replaceChildren();
-    state.paragraph = null;
-    state.draft.textContent = "";
-  }
+  for (const column of Object.values(columns)) column.clear();
 }
 
 function pause() {
   if (!sound || !stream) return;
-  sound.paused = !sound.paused;
-  sound.node.port.postMessage(sound.paused ? "pause" : "go on");
-  if (sound.player) sound.context[sound.paused ? "suspend" : "resume"]();
-  $("pause").textContent = sound.paused ? "Resume" : "Pause";
-  showState(sound.paused ? "Paused" : "Listening", false);
+  const paused = sound.pause();
+  $("pause").textContent = paused ? "Resume" : "Pause";
+  showState(paused ? "Paused" : "Listening", false);
 }
 
 function end() {
@@ -177,44 +131,68 @@ async function listDevices() {
   $("device").value = chosen;
 }
 
-function languages() {
-  const name = new Intl.DisplayNames(["en"], { type: "language" });
-  const options = (tags) => [...new Set(tags)].map((tag) => new Option(name.of(tag), tag));
-  $("src").replaceChildren(...options(models.flatMap((model) => model.src_langs)));
-  const fitting = () => models.filter((model) => model.src_langs.includes($("src").value));
-  const targets = () => $("tgt").replaceChildren(...options(fitting().flatMap((m) => m.tgt_langs)));
-  $("src").onchange = targets;
-  targets();
+// Languages, and what the chosen model can do.
+
+const options = (tags) => [...new Set(tags)].map((tag) => new Option(languageName(tag, "en"), tag));
+const fitting = () => about.models.filter((model) => model.src_langs.includes($("src").value));
+const chosenModel = () => fitting().find((model) => model.tgt_langs.includes($("tgt").value));
+
+function showTargets() {
+  $("tgt").replaceChildren(...options(fitting().flatMap((model) => model.tgt_langs)));
+  showFurther();
 }
 
-function size(change) {
-  if (change) $("size").value = Number($("size").value) + change;
-  document.documentElement.style.setProperty("--size", `${$("size").value}rem`);
-  localStorage.setItem("size", $("size").value);
+function showFurther() {
+  const others = [...$("tgt").options].filter((option) => option.value !== $("tgt").value);
+  $("more").replaceChildren(...others.map(({ value, text }) => {
+    const label = document.createElement("label");
+    label.append(Object.assign(document.createElement("input"), { type: "checkbox", value }), text);
+    return label;
+  }));
+  $("more").hidden = !others.length;
+  $("glossary-note").textContent = {
+    live: "Terms act on the next words.",
+    start: "This model takes its terms at the start: changes act from the next Start on.",
+    none: "The model for these languages takes no terms. They are kept for those that do.",
+  }[chosenModel()?.glossary ?? "none"];
 }
 
-function contrast(on) {
-  document.documentElement.classList.toggle("contrast", on);
-  $("contrast").setAttribute("aria-pressed", String(on));
-  localStorage.setItem("contrast", on ? "1" : "");
+// The room.
+
+function showRoom() {
+  const open = $("open-room").checked;
+  $("room-fields").hidden = !open;
+  const link = new URL(`room/${encodeURIComponent($("room").value)}`, location.href.split("#")[0]).href;
+  $("room-link").textContent = $("room-link").href = link;
+  $("overlay-link").href = `overlay/${encodeURIComponent($("room").value)}?lang=${$("tgt").value}`;
+  $("operator-link").href = `operator${location.hash}`;
+  if (open) countViewers();
 }
 
-function key(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
-  const keys = {
-    s: begin, p: pause, e: end, "+": () => size(0.2), "-": () => size(-0.2),
-    c: () => contrast(!document.documentElement.classList.contains("contrast")),
-  };
-  const action = keys[event.key.toLowerCase()];
-  if (action) { event.preventDefault(); action(); }
+async function countViewers() {
+  if (!stream) { $("viewers").textContent = ""; return; }
+  const answer = await fetch("v1/rooms", { headers: token() ? { authorization: `Bearer ${token()}` } : {} });
+  if (!answer.ok) return;
+  const room = (await answer.json()).find(({ name }) => name === $("room").value);
+  if (!room) return;
+  $("room-link").textContent = $("room-link").href = room.url;
+  $("viewers").textContent = `${room.viewers} reading now.`;
+}
+
+async function showLarge() {
+  if (!$("open-room").checked || !$("room").reportValidity()) return;
+  await showCode($("code"), "", $("room").value);
+  $("code-link").textContent = $("room-link").textContent;
+  if (!$("code-dialog").open) $("code-dialog").showModal();
 }
 
 $("controls").onsubmit = (event) => { event.preventDefault(); begin(); };
 $("pause").onclick = pause;
 $("stop").onclick = end;
-$("size").oninput = () => size();
-$("contrast").onclick = () => contrast(!document.documentElement.classList.contains("contrast"));
+$("src").onchange = showTargets;
+$("tgt").onchange = () => { showFurther(); showRoom(); };
+$("open-room").onchange = $("room").oninput = showRoom;
+$("show-code").onclick = showLarge;
 $("source").onchange = () => {
   $("file-label").hidden = $("source").value !== "file";
   $("device-label").hidden = $("source").value !== "mic";
@@ -222,15 +200,19 @@ $("source").onchange = () => {
 for (const button of document.querySelectorAll("[data-save]")) {
   button.onclick = () => save(button.dataset.save);
 }
-document.addEventListener("keydown", key);
-$("size").value = localStorage.getItem("size") || 1.5;
-size();
-contrast(Boolean(localStorage.getItem("contrast")));
-// A token after # stays in the browser.
-$("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-$("token-label").hidden = false;
+
+const about = await (await fetch("v1/about")).json();
+const token = tokenField(about.token);
+const glossary = new Glossary($("terms"), (terms) => {
+  if (stream && chosenModel()?.glossary === "live") stream.update({ glossary: terms });
+});
+$("add-term").onclick = () => glossary.add();
+look({ keys: { s: begin, p: pause, e: end, g: () => glossary.add(), q: showLarge } });
 $("transcript-column").hidden = true;
-models = await (await fetch("v1/models")).json();
-languages();
+$("room").value = `talk-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+$("src").replaceChildren(...options(about.models.flatMap((model) => model.src_langs)));
+showTargets();
+showRoom();
 listDevices();
+setInterval(() => { if ($("open-room").checked) countViewers().catch(() => {}); }, 3000);
 document.body.dataset.state = "ready";

@@ -1,7 +1,7 @@
 // A client of the native protocol (docs/protocol.md): sends audio, keeps it until the server has
 // it, and goes on with the same session after a broken connection.
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
-const MAX_BUFFER_S = 120;
+const MAX_BUFFER_S = 120, SILENCE_MS = 15000;
 
 export class Stream {
   // say: called with every event and draft; state: with (text, bad); lag: with seconds.
@@ -25,6 +25,7 @@ export class Stream {
       protocols.push("bearer." + coded);
     }
     this.open = false;
+    this.heardAt = performance.now();
     this.socket = new WebSocket(this.session ? `${base}/${this.session}` : base, protocols);
     this.socket.onmessage = (event) => this.take(JSON.parse(event.data));
     this.socket.onclose = () => this.closed();
@@ -34,6 +35,7 @@ export class Stream {
   }
 
   take(message) {
+    this.heardAt = performance.now();
     if (message.type === "started" || message.type === "resumed") {
       this.session = message.session;
       this.resumeToken = message.token;
@@ -94,6 +96,8 @@ export class Stream {
 
   flush() {
     if (!this.open) return;
+    if (this.changes) this.sendJson({ type: "update", ...this.changes });
+    this.changes = null;
     for (; this.next < this.packets.length; this.next++) {
       const { offset, pcm } = this.packets[this.next];
       const frame = new Uint8Array(8 + pcm.byteLength);
@@ -111,7 +115,20 @@ export class Stream {
     }
   }
 
-  keepAlive() { if (this.open) this.sendJson({ type: "ping" }); }
+  // A line that died without a word is found by its silence.
+  keepAlive() {
+    if (performance.now() - this.heardAt > SILENCE_MS && this.socket.readyState <= WebSocket.OPEN) {
+      this.socket.onclose = this.socket.onmessage = null;
+      this.socket.close();
+      this.closed();
+    } else if (this.open) this.sendJson({ type: "ping" });
+  }
+
+  // Change the session from here on; kept for a connection that is broken at the moment.
+  update(changes) {
+    this.changes = { ...this.changes, ...changes };
+    this.flush();
+  }
 
   sendJson(message) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
