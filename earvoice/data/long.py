@@ -28,6 +28,7 @@ from earvoice.data.manifest import (
     write_manifest,
 )
 from earvoice.errors import UsageError
+from earvoice.text.spacing import joined
 from earvoice.units import Seconds
 
 MAX_S = 30.0
@@ -83,7 +84,7 @@ def _joined(span: Sequence[Utterance]) -> Utterance:
         talk_id=first.talk_id,
         start_s=first.start_s,
         end_s=max(utterance.end_s for utterance in span),
-        text=" ".join(utterance.text for utterance in span),
+        text=joined(utterance.text for utterance in span),
         targets=_joined_targets(span),
         words=tuple(words),
         phones=tuple(phones),
@@ -92,7 +93,7 @@ def _joined(span: Sequence[Utterance]) -> Utterance:
 
 def _joined_targets(span: Sequence[Utterance]) -> dict[str, Target]:
     """Only languages that every piece has; `needs` only where every piece has them."""
-    joined: dict[str, Target] = {}
+    found: dict[str, Target] = {}
     for language in span[0].targets:
         if not all(language in utterance.targets for utterance in span):
             continue
@@ -103,10 +104,10 @@ def _joined_targets(span: Sequence[Utterance]) -> dict[str, Target]:
             target = utterance.targets[language]
             known = known and (bool(target.needs) or not target.text)
             needs += [need + before for need in target.needs]
-            before += len(utterance.text.split())
-        text = " ".join(utterance.targets[language].text for utterance in span)
-        joined[language] = Target(text, tuple(needs) if known else ())
-    return joined
+            before += len(utterance.words) or len(utterance.text.split())
+        words = [word for utterance in span for word in utterance.targets[language].words]
+        found[language] = Target.of_words(words, needs if known else ())
+    return found
 
 
 def utterances_of(talk: Talk) -> Iterator[Utterance]:

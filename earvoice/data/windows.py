@@ -119,7 +119,7 @@ def told_before(talk: Talk, language: str, first: int, start_s: Seconds) -> tupl
         return ()
     words: list[str] = []
     for sentence in reversed(talk.sentences[:first]):
-        words = [*sentence.targets[language].text.split(), *words]
+        words = [*sentence.targets[language].words, *words]
         if len(words) >= CONTEXT_WORDS:
             break
     return tuple(words[-CONTEXT_WORDS:])
@@ -218,7 +218,7 @@ def _sources(
     Where a corpus does not say which words that is, it is the whole sentence.
     """
     side = sentence.targets[language]
-    words = side.text.split()
+    words = side.words
     if len(side.needs) != len(words):
         for word in words:
             yield word, (sentence.start_s, sentence.end_s)

@@ -6,6 +6,7 @@ import random
 
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth.grammar import sample_talk
+from earvoice.data.synth.interpreted.talks import interpreted_talk
 from earvoice.text.spacing import is_spaceless, joined
 from earvoice.units import SAMPLE_RATE
 
@@ -13,12 +14,23 @@ _LETTERS_OF_A_SYLLABLE = 3
 """A Chinese character is said in about the time of three letters."""
 
 
-def silent_talk(rng: random.Random, sentences: int, split: str, language: str = "en") -> Talk:
-    """A talk in a language; its words last about as long as a speaker of a random pace takes."""
+def silent_talk(
+    rng: random.Random,
+    sentences: int,
+    split: str,
+    language: str = "en",
+    *,
+    interpreted: bool = False,
+) -> Talk:
+    """A talk in a language; its words last about as long as a speaker of a random pace takes.
+
+    interpreted: one with slips, rare terms and references back (English and Chinese only).
+    """
+    sample = interpreted_talk if interpreted else sample_talk
     pace = rng.uniform(0.75, 1.35)
     spoken = []
     now_s = rng.uniform(0.0, 0.5)
-    for sentence in sample_talk(rng, sentences, split=split, language=language):
+    for sentence in sample(rng, sentences, split=split, language=language):
         begin_s = now_s
         words = []
         for text in sentence.source:
@@ -38,6 +50,7 @@ def silent_talk(rng: random.Random, sentences: int, split: str, language: str = 
                 phones=(),
                 text=joined(sentence.source),
                 targets=targets,
+                notes=sentence.notes,
             )
         )
         now_s += rng.uniform(0.15, 1.2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 
 import pytest
 
+from earvoice.data.manifest import PAUSE
+from earvoice.data.synth.espeak import EspeakSynthesizer
 from earvoice.data.synth.grammar import chinese_numbers, sample_sentence, words
 from earvoice.data.synth.grammar.adverbials import time
 from earvoice.data.synth.grammar.chinese_adverbials import fixed
@@ -32,6 +35,9 @@ from earvoice.data.synth.grammar.tree import (
     Relative,
     Sub,
 )
+from earvoice.data.synth.phones import PHONES, from_espeak
+from earvoice.data.synth.speech import Prosody
+from earvoice.errors import AudioError
 from earvoice.text.spacing import joined
 from tests.data.synth.made_clauses import HABIT, TOMORROW, TRAIN, YESTERDAY, at, c, city, n, name
 from tests.data.synth.made_clauses import opener as opener_of
@@ -166,6 +172,28 @@ def test_every_time_has_chinese() -> None:
 
 
 _WORD = re.compile(r"[\u4e00-\u9fff]+[，。？]?")
+
+
+def test_mandarin_labels_come_after_all_others() -> None:
+    """A model's phone head counts labels: what was there keeps its place."""
+    assert PHONES[40:56] == (
+        PAUSE, *"an bh en eu gh hy ly ny oe on pf rr ts ue x".split(),
+    )  # fmt: skip
+    assert PHONES[56:] == tuple("cy dz eo ia ie iu jy ong ua ui uo wai ye".split())
+
+
+def test_mandarin_is_spoken_with_times() -> None:
+    """Every word has its time; the same sound in two words keeps its label."""
+    words_said = ("我们", "昨天", "检查", "了", "三", "份", "报告。")
+    said = EspeakSynthesizer(1).speak_one(words_said, "cmn+f3", Prosody())
+    assert all(end > start for start, end in said.words)
+    assert all(a[1] <= b[0] + 1e-9 for a, b in itertools.pairwise(said.words))
+    symbols = [phone.symbol for phone in said.phones if phone.symbol != PAUSE]
+    assert " ".join(symbols).startswith("w ao m ax n dz uo t ie n jy ie n")
+    assert from_espeak("ts.h", "zh") == "ch"
+    assert from_espeak("yE35", "zh") == "ye"
+    with pytest.raises(AudioError, match="not one of its zh phonemes"):
+        from_espeak("q!", "zh")
 
 
 def test_sampled_chinese_is_clean() -> None:
