@@ -27,8 +27,8 @@ from earvoice.audio import Audio
 from earvoice.eval.written import common_prefix
 from earvoice.events import Commit, Draft, Event
 from earvoice.interop.opening import OpenedModel, open_model
-from earvoice.interop.shown_tokens import ShownTokens, text_of, token_unit
 from earvoice.session import Session
+from earvoice.text.shown_tokens import ShownTokens, text_of, token_unit
 
 
 class EarvoiceProcessor(SpeechProcessor):  # type: ignore[misc]  # the tool has no types

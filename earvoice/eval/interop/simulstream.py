@@ -10,9 +10,8 @@ from typing import Any
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
 from earvoice.eval.lines import number, read_json_lines, text, texts
 from earvoice.eval.units import Unit
+from earvoice.text.shown_tokens import PIECE_MARK
 
-PIECE_MARK = "\u2581"
-"""SentencePiece's sign that a word begins."""
 
 
 @dataclass

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from earvoice.errors import UsageError
-from earvoice.eval.interop.simulstream import PIECE_MARK
+
+PIECE_MARK = "\u2581"
+"""Where a word begins, in the pieces of sentencepiece."""
 
 TokenUnit = Literal["spm", "word", "char"]
 """`latency_unit` of simulstream's `simuleval` detokenizer:

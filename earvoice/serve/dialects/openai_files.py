@@ -1,0 +1,261 @@
+"""OpenAI's `/v1/audio/translations` and `/v1/audio/transcriptions`: a file in, text out.
+
+The form's `model` is a served model. Translations go to the model's first language, or `tgt_lang`
+(an extra field); OpenAI's are always English. `language` is the one spoken. `temperature` may be
+0 only, and a prompt is refused: nothing here would take notice of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from earvoice import captions
+from earvoice.errors import AudioError
+from earvoice.events import Commit, Role, Stamped, from_json
+from earvoice.serve.auth import Gate
+from earvoice.serve.dialects.decode import decoded
+from earvoice.serve.dialects.multipart import Form, FormError, read_form
+from earvoice.serve.dialects.native import NativeStream, language_tag, model_named, start_of
+from earvoice.serve.dialects.openai_errors import answer, answer_of
+from earvoice.serve.errors import Fault
+from earvoice.serve.protocol import EventMessage, Start
+from earvoice.serve.sessions import Sessions
+from earvoice.units import SAMPLE_RATE
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+_FIELDS = frozenset(
+    ("model", "response_format", "language", "tgt_lang", "temperature", "prompt", "stream")
+    + ("timestamp_granularities[]", "timestamp_granularities", "include[]", "chunking_strategy")
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A legal request."""
+
+    start: Start
+    role: Role
+    form: str
+    streamed: bool
+
+
+class AudioFiles:
+    """Both routes; `role` of the text that is wanted."""
+
+    def __init__(self, sessions: Sessions, gate: Gate) -> None:
+        self._sessions, self._gate = sessions, gate
+
+    async def translate(self, request: Request) -> Response:
+        """`POST /v1/audio/translations`."""
+        return await self._answer(request, "translation")
+
+    async def transcribe(self, request: Request) -> Response:
+        """`POST /v1/audio/transcriptions`."""
+        return await self._answer(request, "transcript")
+
+    async def _answer(self, request: Request, role: Role) -> Response:
+        refused = self._gate.refusal(request)
+        if refused is not None:
+            code = "invalid_api_key" if refused[0] == 401 else "forbidden"
+            return answer(refused[0], refused[1], code)
+        busy = self._sessions.refusal()
+        if busy is not None:  # before a byte of the file is read
+            self._sessions.metrics.refused.inc()
+            return answer_of(busy)
+        self._gate.enter(request)
+        try:
+            return await self._read(request, role)
+        finally:
+            self._gate.leave(request)
+
+    async def _read(self, request: Request, role: Role) -> Response:
+        settings = self._sessions.settings
+        try:
+            form = await read_form(
+                request.headers.get("content-type", ""), request.stream(), settings.max_upload_bytes
+            )
+        except FormError as error:
+            return answer(413 if error.too_large else 400, str(error), "form_invalid")
+        try:
+            asked = self._asked(form, role)
+            if isinstance(asked, Response):
+                return asked
+            stream = NativeStream(self._sessions, asked.start)
+        except FormError as error:
+            form.close()
+            return answer(400, str(error), "form_invalid")
+        except Fault as fault:
+            form.close()
+            return answer_of(fault)
+        job = _Job(stream, form, asked, settings.limits.max_session_s)
+        if asked.streamed:
+            return StreamingResponse(job.streamed(), media_type="text/event-stream")
+        return await job.whole()
+
+    def _asked(self, form: Form, role: Role) -> Asked | Response:
+        """What the form says, or why it is refused. Errors: `FormError`, `Fault`."""
+        unknown = sorted(form.fields.keys() - _FIELDS)
+        refused = self._cannot(form, unknown)
+        if refused is not None:
+            form.close()
+            return refused
+        name = form.text("model") or ""
+        model = model_named(self._sessions, name)
+        if model is None:
+            form.close()
+            there = ", ".join(known.name for known in self._sessions.models)
+            text = f"there is no model {name[:64]!r}; there are {there}"
+            return answer(404, text, "model_not_found", param="model")
+        if role == "transcript" and not model.transcript:
+            form.close()
+            text = f"model {model.name} gives no transcript; it translates"
+            return answer(400, text, "unsupported_model", param="model")
+        start = start_of(
+            model=model.name,
+            src_lang=language_tag(form.text("language")),
+            tgt_lang=language_tag(form.text("tgt_lang")),
+            transcript=role == "transcript",
+            drafts=False,
+            audio={"encoding": "f32le", "rate_hz": SAMPLE_RATE},
+        )
+        streamed = form.text("stream") == "true" and role == "transcript"
+        return Asked(start, role, form.text("response_format") or "json", streamed)
+
+    def _cannot(self, form: Form, unknown: list[str]) -> Response | None:
+        """The refusal of an option, None if all can be had."""
+        chosen = form.text("response_format") or "json"
+        granular = form.fields.get("timestamp_granularities[]", [])
+        for fault, param, text in (
+            (form.file is None, "file", "the field 'file' is missing"),
+            (bool(unknown), "", f"there is no field {unknown[0][:64]!r}" if unknown else ""),
+            (
+                chosen not in FORMATS,
+                "response_format",
+                f"response_format must be one of {', '.join(FORMATS)}",
+            ),
+            (bool(form.text("prompt")), "prompt", "the model takes no prompt"),
+            (
+                (form.text("temperature") or "0").strip() not in ("0", "0.0"),
+                "temperature",
+                "temperature must be 0; the models do not sample",
+            ),
+            ("word" in granular, "timestamp_granularities", "there are no times of words"),
+            (bool(form.fields.get("include[]")), "include", "there are no log probabilities"),
+        ):
+            if fault:
+                return answer(400, text, "unsupported_value", param=param or None)
+        return None
+
+
+class _Job:
+    """One file: fed while what is said is read."""
+
+    def __init__(self, stream: NativeStream, form: Form, asked: Asked, max_s: float) -> None:
+        self._stream, self._form, self._asked, self._max_s = stream, form, asked, max_s
+        self._failed: Exception | None = None
+
+    async def whole(self) -> Response:
+        """The answer when all is said."""
+        try:
+            stamped = [item async for item in self._commits()]
+        except Fault as fault:
+            return answer_of(fault)
+        except AudioError as error:
+            return answer(400, str(error), "invalid_audio", param="file")
+        return self._shaped(stamped)
+
+    async def streamed(self) -> AsyncIterator[str]:
+        """Server-sent events `transcript.text.delta` and `.done`."""
+        text = ""
+        try:
+            async for item in self._commits():
+                assert isinstance(item.event, Commit)
+                text += item.event.text
+                yield _sse({"type": "transcript.text.delta", "delta": item.event.text})
+        except (Fault, AudioError) as error:
+            code = error.code if isinstance(error, Fault) else "invalid_audio"
+            yield _sse({"error": {"message": str(error), "code": code}})
+            return
+        yield _sse({"type": "transcript.text.done", "text": text})
+        yield "data: [DONE]\n\n"
+
+    async def _commits(self) -> AsyncIterator[Stamped]:
+        feeder = asyncio.create_task(self._feed())
+        try:
+            async for message in self._stream.said():
+                event = from_json(message.event)
+                if not isinstance(message, EventMessage) or not isinstance(event, Commit):
+                    continue
+                if event.stream.role == self._asked.role:
+                    yield Stamped(message.seq, message.heard_s, message.wall_s, event)
+            await feeder
+        except Fault:
+            if isinstance(self._failed, AudioError):
+                raise self._failed from None
+            raise
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+            self._stream.close()
+            self._form.close()
+
+    async def _feed(self) -> None:
+        assert self._form.file is not None
+        try:
+            async for pcm in decoded(self._form.file, self._max_s):
+                await self._stream.hear(pcm)
+            self._stream.finish()
+        except (AudioError, Fault) as error:
+            self._failed = error
+            self._stream.session.fail(Fault("audio_invalid", str(error)))
+
+    def _shaped(self, stamped: list[Stamped]) -> Response:
+        commits = [item.event for item in stamped if isinstance(item.event, Commit)]
+        text = "".join(commit.text for commit in commits)
+        asked, form = self._asked, self._asked.form
+        if form == "text":
+            return PlainTextResponse(f"{text}\n")
+        if form in ("srt", "vtt"):
+            words = captions.words_of(stamped, commits[0].stream) if commits else []
+            cues = captions.captions_of(words)
+            write = captions.format_srt if form == "srt" else captions.format_vtt
+            return PlainTextResponse(write(cues))
+        if form == "json":
+            return JSONResponse({"text": text})
+        request = self._stream.session.request
+        language = request["src_lang" if asked.role == "transcript" else "tgt_lang"]
+        return JSONResponse(
+            {
+                "task": "transcribe" if asked.role == "transcript" else "translate",
+                "language": language,
+                "duration": round(self._stream.session.heard_s, 3),
+                "text": text,
+                "segments": [_segment(number, item) for number, item in enumerate(stamped)],
+            }
+        )
+
+
+def _segment(number: int, item: Stamped) -> dict[str, Any]:
+    """A commit as a segment; what our models do not measure is 0."""
+    assert isinstance(item.event, Commit)
+    start_s, end_s = item.event.span or (item.heard_s, item.heard_s)
+    nothing = ("seek", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob")
+    return {
+        "id": number,
+        "start": start_s,
+        "end": end_s,
+        "text": item.event.text,
+        "tokens": [],
+        **dict.fromkeys(nothing, 0),
+    }
+
+
+def _sse(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
