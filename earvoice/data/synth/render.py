@@ -34,7 +34,7 @@ Focus = Literal["", "terms", "reference"]
 _BATCH = 12
 _PAUSE_S = (0.15, 1.2)
 _EDGE_S = (0.2, 0.8)
-_LEAST_SENTENCE_S = 2.0
+_LEAST_SENTENCE_S = 3.2
 """Less than the mean of a few sentences of an interpreted talk with their pauses, which is four."""
 _TEST_NOISES = ("babble", "pink", "babble", "white", "speech-shaped", "brown")
 _TRAIN_NOISES = (*acoustics.NOISE_KINDS, "babble")
