@@ -1,6 +1,7 @@
 """`earvoice corpus`: make a synthetic corpus, look at one, join, import and align others.
 
 - `earvoice corpus synth --langs en-de,en-es --hours 2 --seed 1 --out corpora/train`
+- `earvoice corpus synth --style interpreted --langs zh-en --hours 5 --out corpora/zh-en`
 - `earvoice corpus conversation --hours 2 --seed 1 --out corpora/talk`
 - `earvoice corpus info corpora/train`
 - `earvoice corpus long corpora/train --max-s 30 --out corpora/train-long`
