@@ -26,6 +26,7 @@ from earvoice.serve.frames import FrameReader
 from earvoice.serve.protocol import DraftMessage, EventMessage, write
 from earvoice.serve.scheduler import Item
 from earvoice.serve.settings import ServeSettings
+from earvoice.serve.trace import session_span
 from earvoice.serve.wire import Message
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
@@ -108,6 +109,7 @@ class LiveSession:
         self.leader: LiveSession | None = None
         self.on_message: Callable[[EventMessage | DraftMessage], None] | None = None
         self.on_end: Callable[[], None] | None = None
+        self.span = session_span(model)
         self.ended_here = False  # by an operator: what is still sent is not heard
         self.finishing = self.finished = self.recovering = False
         self.fault: Fault | None = None

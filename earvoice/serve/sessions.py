@@ -158,6 +158,7 @@ class Sessions:
         session.reader.forget_rest()
         session.ack(message.last_seq)
         self.metrics.resumed.inc()
+        session.span.add_event("resumed")
         _log.info("session_resumed", extra={"session": session.number})
         return session
 
@@ -182,6 +183,11 @@ class Sessions:
             session.fail(fault)
         if not session.over or fault is not None:
             self.engine.send(Message("close", session.number))
+        session.span.set_attribute("audio_s", round(session.heard_s, 3))
+        session.span.set_attribute("events", session.last_seq + 1)
+        if session.fault is not None:
+            session.span.set_attribute("code", session.fault.code)
+        session.span.end()
         _log.info(
             "session_closed",
             extra={"session": session.number, "audio_s": round(session.heard_s, 3)},
@@ -262,3 +268,4 @@ class Sessions:
         self.metrics.engine_lost.inc()
         for session in self.live:
             session.recovering = True
+            session.span.add_event("engine_lost")
