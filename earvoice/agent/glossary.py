@@ -11,7 +11,7 @@ that is told of a new term changes nothing for its neighbours. At most 100,000 e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from earvoice.agent.foreign import clean
@@ -35,16 +35,14 @@ class Entry:
     target: str = ""
     src_lang: str | None = None
     tgt_lang: str | None = None
+    key: str = field(init=False, repr=False, compare=False)
+    """What it is found by: the source in one case."""
 
     def __post_init__(self) -> None:
         source = _side("source", self.source)
         object.__setattr__(self, "source", source)
+        object.__setattr__(self, "key", source.casefold())
         object.__setattr__(self, "target", _side("target", self.target) if self.target else source)
-
-    @property
-    def key(self) -> str:
-        """What it is found by: the source in one case."""
-        return key_of(self.source)
 
     def serves(self, src_lang: str, tgt_lang: str) -> bool:
         """Whether it is for this pair of languages (primary subtags)."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from earvoice.agent.foreign import clean
 from earvoice.errors import UsageError
+from earvoice.text.spacing import joined
 
 CONTEXT_SHARE, TERMS_SHARE = 0.5, 0.25
 MAX_CONTEXT_CHARS = 100_000
@@ -54,12 +55,12 @@ class Memory:
     @property
     def transcript(self) -> str:
         """The words of the turns that are left."""
-        return " ".join(turn.transcript for turn in self._turns if turn.transcript)
+        return joined(turn.transcript for turn in self._turns)
 
     @property
     def translation(self) -> str:
         """Their translations."""
-        return " ".join(turn.translation for turn in self._turns if turn.translation)
+        return joined(turn.translation for turn in self._turns)
 
     @property
     def terms(self) -> tuple[tuple[str, str], ...]:

@@ -59,19 +59,27 @@ class RetrieverConfig(Config):
 
 
 class LetterBlock(nn.Module):
-    """A depthwise convolution over letters and a gated layer. Shapes: [K, C, D] -> [K, C, D]."""
+    """A depthwise convolution over letters and a gated layer. Shapes: [K, C, D] -> [K, C, D].
+
+    Shifted multiply-adds: several times faster than `nn.Conv1d` on CPU at these sizes.
+    """
 
     def __init__(self, dim: int, kernel: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.taps = nn.Parameter(torch.randn(kernel, dim) * kernel**-0.5)
+        self.bias = nn.Parameter(torch.zeros(dim))
         self.gated = nn.Linear(dim, 2 * dim)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """Args: real [K, C] bool: which letters there are."""
-        y = (self.norm(x) * real[..., None]).transpose(1, 2)
-        y = self.depthwise(y)[..., : x.shape[1]].transpose(1, 2)
-        return x + F.glu(self.gated(y), dim=-1)
+        y = self.norm(x) * real[..., None]
+        before = len(self.taps) // 2
+        y = F.pad(y, (0, 0, before, len(self.taps) - 1 - before))
+        mixed = self.bias + self.taps[0] * y[:, : x.shape[1]]
+        for place in range(1, len(self.taps)):
+            mixed = torch.addcmul(mixed, self.taps[place], y[:, place : place + x.shape[1]])
+        return x + F.glu(self.gated(mixed), dim=-1)
 
 
 class Listening(nn.Module):
@@ -88,7 +96,7 @@ class Listening(nn.Module):
         )
 
     def forward(self, letters: Tensor, heard: Tensor) -> Tensor:
-        """Letters of all terms [B, K * C, D] and frames [B, T, D] -> letters."""
+        """Letters of all terms [B, N, D] and frames [B, T, D] -> letters."""
         q = self._split(self.query(self.norm(letters)))
         k, v = map(self._split, self.key_value(self.heard_norm(heard)).chunk(2, dim=-1))
         y = attend(q, k, v).transpose(1, 2).flatten(2)
@@ -179,15 +187,16 @@ class Retriever(nn.Module):
         Shapes: frames [B, T, E], T at most `window_frames`; states [K, C, D], real [K, C]
         -> [B, K].
         """
-        batch, (count, letters) = len(frames), states.shape[:2]
         place = torch.arange(frames.shape[1], device=frames.device)
         heard = self.heard(frames) + self.frame_place(place)
-        x = states.flatten(0, 1).expand(batch, -1, -1)
+        # Letters listen by themselves: those of all terms in one row, without the padding.
+        row = states[real].expand(len(frames), -1, -1)
         for layer in self.listening:
-            x = layer(x, heard)
-        x = x.unflatten(1, (count, letters))
+            row = layer(row, heard)
+        spread = real.flatten().cumsum(0).sub_(1).clamp_(min=0).view_as(real)
+        x = row[:, spread]
         worst = x.masked_fill(~real[..., None], float("inf")).amin(2)
-        pooled = torch.cat([_mean(x, real.expand(batch, -1, -1)), worst], dim=-1)
+        pooled = torch.cat([_mean(x, real.expand(len(frames), -1, -1)), worst], dim=-1)
         return self.score_of(self.norm(pooled))[..., 0].float()
 
     # ---------------------------------------------------------------- training

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -55,7 +56,8 @@ class PlainIndex:
 class FaissIndex:
     """Cells of near vectors, of which a search looks into the nearest few.
 
-    Learnt from the vectors themselves, with a fixed seed.
+    Learnt from the vectors themselves, with a fixed seed. A byte a number: a search reads
+    megabytes, and that is what it costs.
     """
 
     def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 24) -> None:
@@ -63,8 +65,9 @@ class FaissIndex:
 
         cells = cells or max(1, int(2 * len(vectors) ** 0.5))
         self._quantiser = faiss.IndexFlatIP(vectors.shape[1])
-        index: Any = faiss.IndexIVFFlat(
-            self._quantiser, vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
+        eight_bits = faiss.ScalarQuantizer.QT_8bit
+        index: Any = faiss.IndexIVFScalarQuantizer(
+            self._quantiser, vectors.shape[1], cells, eight_bits, faiss.METRIC_INNER_PRODUCT
         )
         index.cp.seed, index.cp.niter = 1, 8
         index.cp.min_points_per_centroid = 1
@@ -136,23 +139,24 @@ class TermView:
 
         Where there are no more terms than that, all of them. queries [S, vector].
         """
-        found: list[tuple[Entry, Tensor]] = []
+        entries: list[Entry] = []
+        letters: list[Tensor] = []
         for store, hidden in ((self.base, self._hidden), (self._extra, frozenset[str]())):
             if not len(store):
                 continue
-            rows = self._rows(store, queries, most)
-            pairs = ((store.entries[row], store.spelt[row]) for row in rows)
-            found += [
-                (entry, spelt)
-                for entry, spelt in pairs
-                if entry.key not in hidden and entry.serves(*self.pair)
+            near = ((row, store.entries[row]) for row in self._rows(store, queries, most))
+            found = [
+                (row, entry)
+                for row, entry in near
+                if entry.serves(*self.pair) and not (hidden and entry.key in hidden)
             ]
-        entries = [entry for entry, _ in found]
-        width = max((len(spelt) for _, spelt in found), default=1)
-        letters = torch.full((len(found), width), -1, dtype=torch.long)
-        for row, (_, spelt) in zip(letters, found, strict=True):
-            row[: len(spelt)] = spelt
-        return entries, trimmed(letters)
+            entries += [entry for _, entry in found]
+            letters.append(trimmed(store.spelt[[row for row, _ in found]].long()))
+        if not letters:
+            return [], torch.zeros(0, 1, dtype=torch.long)
+        width = max(part.shape[1] for part in letters)
+        wide = [F.pad(part, (0, width - part.shape[1]), value=-1) for part in letters]
+        return entries, torch.cat(wide)
 
     def _rows(self, store: TermStore, queries: Tensor, most: int) -> Sequence[int]:
         """Rows of a store, each once, the nearest first."""

@@ -24,6 +24,8 @@ class AgentMixture(Config):
     source: Literal["audio", "text"] = "audio"
     """text: sentences of the grammar, without sound; each word stands where it would be heard."""
     batch: Count = 12
+    bucket: Count = 1
+    """So many batches are sorted by length together, which saves padding."""
     rule: ChunkRule = ChunkRule()
     asr: Share = 0.15
     mt: Share = 0.15
@@ -37,6 +39,10 @@ class AgentMixture(Config):
     """Sound before the window that the encoder hears too, at most."""
     glossaries: tuple[str, ...] = ()
     """Files of terms: those in a turn are told, and others as distractors."""
+    turns_before: Count = 30
+    """In the memory, at most."""
+    distractors: Annotated[int, Field(ge=0)] = 9
+    """Terms in the prompt that are not said, at most."""
     clean: bool = False
     """Only talks without noise and room."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,10 @@ from earvoice.data.synth.silent import silent_talk
 from earvoice.errors import ConfigError
 from earvoice.models.splice import Answer
 from earvoice.text.prompt import Prompt
+from earvoice.text.spacing import joined
 from earvoice.train.agent_mixture import AgentMixture
 from earvoice.units import SAMPLE_RATE, Samples
 
-_MOST_DISTRACTORS = 9
 _SILENT_SENTENCES = 8
 Pair = tuple[str, str]
 
@@ -77,6 +78,21 @@ class _Turn:
 
 
 @dataclass(frozen=True)
+class _Example:
+    """A turn in token ids."""
+
+    turn: _Turn
+    prompt: Prompt
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Entries of the language model, and what the encoder hears besides."""
+        written = len(self.prompt.before) + len(self.prompt.after) + len(self.answer)
+        return written + self.turn.lead + self.turn.count
+
+
+@dataclass(frozen=True)
 class AgentGrid:
     """Sizes of the system: samples of an embedding, embeddings of a step and of a window."""
 
@@ -113,6 +129,7 @@ class AgentExamples:
         self.augment, self.seed, self.stage = augment, seed, stage
         self._terms = {pair: _terms(mixture.glossaries, pair) for pair in grid.pairs}
         self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
+        self._group: tuple[int, list[list[_Example]]] = (-1, [])
 
     @property
     def collator(self) -> AgentExamples:
@@ -121,14 +138,14 @@ class AgentExamples:
 
     def batch(self, step: int) -> AgentBatch:
         """The batch of a step (accumulation counts as further steps)."""
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
-        rng = random.Random(digest)
-        turns = [self._turn(rng) for _ in range(self.mixture.batch)]
+        rng = self._random(str(step))
+        examples = self._examples(step)
+        turns = [example.turn for example in examples]
         sounds = [self._samples(turn, rng) for turn in turns]
         samples = np.zeros((len(turns), max(map(len, sounds))), dtype=np.float32)
         for row, sound in zip(samples, sounds, strict=True):
             row[: len(sound)] = sound
-        answers = [self._answer(turn) for turn in turns]
+        answers = [example.answer for example in examples]
         texts = [self._text(turn) if turn.written else (None, ()) for turn in turns]
         return AgentBatch(
             samples=torch.from_numpy(samples),
@@ -136,13 +153,34 @@ class AgentExamples:
             counts=tuple(turn.count for turn in turns),
             words=tuple(words for words, _ in texts),
             slots=tuple(slots for _, slots in texts),
-            prompts=tuple(self.codec.prompt(turn.known, turn.ask) for turn in turns),
+            prompts=tuple(example.prompt for example in examples),
             answers=tuple(Answer(ids, len(ids)) for ids in answers),
             audio_s=sum(map(len, sounds)) / SAMPLE_RATE,
             tokens=sum(map(len, answers)),
         )
 
     # ---------------------------------------------------------------- choosing
+
+    def _examples(self, step: int) -> list[_Example]:
+        """The examples of a step; those of `bucket` steps are sorted by length together."""
+        size, bucket = self.mixture.batch, self.mixture.bucket
+        group, place = divmod(step, bucket)
+        if self._group[0] != group:
+            rng = self._random(f"group/{group}")
+            drawn = [self._encoded(self._turn(rng)) for _ in range(size * bucket)]
+            parts = [drawn]
+            if bucket > 1:
+                drawn.sort(key=lambda example: example.length)
+                parts = [drawn[first : first + size] for first in range(0, len(drawn), size)]
+                rng.shuffle(parts)
+            self._group = (group, parts)
+        return self._group[1][place]
+
+    def _encoded(self, turn: _Turn) -> _Example:
+        return _Example(turn, self.codec.prompt(turn.known, turn.ask), self._answer(turn))
+
+    def _random(self, name: str) -> random.Random:
+        return random.Random(hashlib.sha256(f"{self.seed}/{self.stage}/{name}".encode()).digest())
 
     def _turn(self, rng: random.Random) -> _Turn:
         """One example, from a random boundary of a random talk."""
@@ -164,7 +202,7 @@ class AgentExamples:
             said = []
         following = chunks[first + len(said) :]
         words = itertools.chain(*(chunk.words for chunk in following))
-        tail = " ".join(word.text for word in words if word.end_s <= end_s)
+        tail = joined(word.text for word in words if word.end_s <= end_s)
         lead = min(start, rng.randint(0, int(mixture.lead_s * SAMPLE_RATE / grid.embedding)))
         known = self._known(rng, pair, chunks[:first], said, chunks)
         written = task == "mt" or mixture.source == "text"
@@ -208,7 +246,7 @@ class AgentExamples:
         """Memory of the chunks before, terms in what is said, and others that are not."""
         memory = Memory(self.grid.memory_tokens, self.codec.count)
         if rng.random() < self.mixture.memory:
-            for chunk in before[-rng.randint(1, 30) :]:
+            for chunk in before[-rng.randint(1, self.mixture.turns_before) :]:
                 memory.add(Remembered(chunk.transcript, chunk.translation))
         terms: list[Pair] = []
         if rng.random() < self.mixture.knowledge:
@@ -219,8 +257,8 @@ class AgentExamples:
         self, rng: random.Random, pair: Pair, said: Sequence[Chunk], chunks: Sequence[Chunk]
     ) -> list[Pair]:
         """Terms for the prompt, within its room: those in the turn, near misses, strangers."""
-        words = " ".join(chunk.transcript for chunk in said).casefold()
-        text = " ".join(chunk.translation for chunk in said).casefold()
+        words = joined(chunk.transcript for chunk in said).casefold()
+        text = joined(chunk.translation for chunk in said).casefold()
         names = _names(said)
         true = [(s, t) for s, t in self._terms[pair] if s.casefold() in words]
         true = names + [(s, t) for s, t in true if t.casefold() in text]
@@ -228,7 +266,7 @@ class AgentExamples:
         others += [term for term in _names(chunks) if term not in names]
         found = list(dict.fromkeys(true))
         sources = [source for source, _ in others]
-        for _ in range(rng.randint(0, _MOST_DISTRACTORS)):
+        for _ in range(rng.randint(0, self.mixture.distractors)):
             if true and rng.random() < 0.5:
                 miss = near_miss(rng.choice(true)[0], sources, rng)
                 found.append((miss, dict(others).get(miss, miss)))
@@ -286,8 +324,8 @@ class AgentExamples:
         return tuple(ids), tuple(slots)
 
     def _answer(self, turn: _Turn) -> tuple[int, ...]:
-        words = " ".join(chunk.transcript for chunk in turn.said)
-        text = " ".join(chunk.translation for chunk in turn.said)
+        words = joined(chunk.transcript for chunk in turn.said)
+        text = joined(chunk.translation for chunk in turn.said)
         return self.codec.answer(turn.ask, turn.cut, words, turn.tail, text)
 
 
@@ -295,7 +333,7 @@ def _names(chunks: Sequence[Chunk]) -> list[Pair]:
     """Words with a capital that stand unchanged in the translation, not at a chunk's start."""
     found = []
     for chunk in chunks:
-        theirs = {word.strip(",.;:!?") for word in chunk.translation.split()}
+        theirs = set(re.findall(r"[^\W\u2e80-\U0003ffff]+", chunk.translation))
         for word in chunk.words[1:]:
             name = word.text.strip(",.;:!?")
             if name[:1].isupper() and len(name) > 1 and name in theirs:

@@ -29,11 +29,12 @@ from earvoice.systems import build, with_vocabulary
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.systems.llast import LlastConfig
 from earvoice.text.chat import CHATS, Task
+from earvoice.text.spacing import joined
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.agent_examples import agent_examples
-from earvoice.train.conversations import conversation_examples
+from earvoice.train.conversations import conversation_examples, dialogue_texts
 from earvoice.train.conversations_validate import ConversationValidation
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
@@ -199,6 +200,8 @@ def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
     pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
     languages = list(dict.fromkeys(language for pair in pairs for language in pair))
     prompts = _prompt_texts(recipe)
+    if any(stage.conversations for stage in recipe.stages):
+        yield from itertools.islice(dialogue_texts(rng), 2 * recipe.tokenizer.sentences)
     for number in range(recipe.tokenizer.sentences):
         if prompts and number % _PROMPT_EVERY == 0:
             yield prompts[number // _PROMPT_EVERY % len(prompts)]
@@ -210,7 +213,7 @@ def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
                     f"the grammar has no {language!r} to learn a vocabulary from; start from a "
                     "pretrained model, whose vocabulary is taken: --reuse pretrained=DIR"
                 )
-            yield " ".join(words)
+            yield joined(words)
 
 
 def _prompt_texts(recipe: RecipeConfig) -> list[str]:

@@ -20,10 +20,12 @@ from earvoice.data.augment import Augment
 from earvoice.data.manifest import Talk, TimedWord
 from earvoice.data.near import near_miss
 from earvoice.errors import ConfigError
+from earvoice.text.spacing import is_spaceless, joined
 from earvoice.train.agent_mixture import RetrieveMixture
 from earvoice.units import SAMPLE_RATE, Samples
 
-_LEAST_LETTERS = 3
+_LEAST_LETTERS, _LEAST_CHARACTERS = 3, 2
+"""Of a term, in an alphabet and in a script without spaces."""
 _TRIES = 50
 _MARKS = ",.;:!?\"'“”‘’«»()，。；：！？"
 
@@ -92,8 +94,8 @@ class RetrieveExamples:
             for _ in range(int(self.mixture.near + rng.random()))
         ]
         terms = list(dict.fromkeys([*terms, *near]))
-        said = [f" {_plain(window.words)} " for window in windows]
-        present = [[f" {term} " in text for term in terms] for text in said]
+        said = [(_plain(window.words), _apart(window.words)) for window in windows]
+        present = [[_is_in(term, *texts) for term in terms] for texts in said]
         samples = np.stack([self._samples(window, lead, rng) for window in windows])
         return RetrieveBatch(
             samples=torch.from_numpy(samples),
@@ -117,7 +119,7 @@ class RetrieveExamples:
                 for word in one.words
                 if word.start_s >= first_s and word.end_s <= end_s
             )
-            if any(len(_plain([word])) >= _LEAST_LETTERS for word in words):
+            if any(_long_enough(_plain([word])) for word in words):
                 return _Window(talk, start, words)
         raise ConfigError(f"stage {self.stage!r}: no words in {_TRIES} windows of the corpus")
 
@@ -127,7 +129,7 @@ class RetrieveExamples:
             count = rng.randint(1, self.mixture.most_words)
             first = rng.randrange(len(window.words))
             term = _plain(window.words[first : first + count])
-            if _LEAST_LETTERS <= len(term) <= MAX_TERM_CHARS:
+            if _long_enough(term) and len(term) <= MAX_TERM_CHARS:
                 found.append(term)
         return found
 
@@ -140,5 +142,20 @@ class RetrieveExamples:
 
 
 def _plain(words: Sequence[TimedWord]) -> str:
-    """Words in one case, without marks."""
-    return " ".join(word.text.strip(_MARKS).casefold() for word in words)
+    """Words in one case, without marks, as a glossary has them."""
+    return joined(word.text.strip(_MARKS).casefold() for word in words)
+
+
+def _apart(words: Sequence[TimedWord]) -> str:
+    """The same with a space on both sides of every word."""
+    return f" {' '.join(word.text.strip(_MARKS).casefold() for word in words)} "
+
+
+def _is_in(term: str, text: str, apart: str) -> bool:
+    """Whether a term is said: as whole words, but for scripts that show none."""
+    return term in text if any(map(is_spaceless, term)) else f" {term} " in apart
+
+
+def _long_enough(term: str) -> bool:
+    least = _LEAST_CHARACTERS if any(map(is_spaceless, term)) else _LEAST_LETTERS
+    return len(term) >= least
