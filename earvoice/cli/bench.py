@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.cli.bench_beam import add_beam, run_beam
+from earvoice.cli.bench_conversation import add_conversation, run_conversation
 from earvoice.cli.bench_microphones import add_microphones, run_microphones
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
@@ -31,6 +32,7 @@ Measures on this machine:
   earvoice bench retrieve   what does a glossary of 100,000 terms add to each second?
   earvoice bench beam       how much faster than transformers' is our beam search?
   earvoice bench microphones  what do the beams gain over the best microphone?
+  earvoice bench conversation  words, translations, lag and speed with two people
   earvoice bench rnnt       what does the transducer loss cost in memory and time?
 """
 
@@ -134,6 +136,7 @@ def add_parser(subparsers: Any) -> None:
     add_beam(names)
     add_rnnt(names)
     add_microphones(names)
+    add_conversation(names)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -150,6 +153,8 @@ def run(args: argparse.Namespace) -> int:
         return run_beam(args)
     if args.benchmark == "rnnt":
         return run_rnnt(args)
+    if args.benchmark == "conversation":
+        return run_conversation(args)
     if args.benchmark == "microphones":
         return run_microphones(args)
     result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)

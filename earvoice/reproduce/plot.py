@@ -13,6 +13,9 @@ _SETS = {
     "sentences": "single sentences",
     "spans": "spans of talks",
     "all": "mean over directions",
+    "conversations": "all turns",
+    "overlap": "turns with overlap",
+    "apart": "turns without overlap",
 }
 
 

@@ -19,6 +19,9 @@ _SETS = {
     "sentences": "single sentences",
     "all": "the mean over directions",
     "spans": "spans of talks",
+    "conversations": "all turns",
+    "overlap": "turns during which the other one speaks too",
+    "apart": "turns during which nobody else speaks",
     "starts": "starts of spans, before any window slides",
     "compute": "milliseconds of CPU for the next segment, by age of the stream",
 }
@@ -181,6 +184,9 @@ def _title(on: str) -> str:
 def _what(rows: Sequence[Mapping[str, Any]]) -> str:
     if "bleu" not in rows[0]:
         return ":" if "cost_ms" in rows[0] else ": share of texts identical to `incremental`"
+    if any("wer" in row for row in rows):
+        return ": BLEU [bootstrap interval over turns], speaker-attributed WER, median seconds to \
+the first / after the last translated word:"
     if not any("laal_ms" in row for row in rows):
         return ": BLEU" + (
             " [bootstrap interval over sentences]:" if "bleu_low" in rows[0] else ":"
@@ -193,10 +199,14 @@ def _cell(row: Mapping[str, Any], *, named: bool) -> str:
     if "cost_ms" in row:
         return _shown(Mean(**row["cost_ms"]))
     if "bleu" not in row:
-        return f"{Mean(**row['same_text']).value:.0%}"
+        return f"{Mean(**row['same_text']).value:.0%}" if "same_text" in row else "-"
     text = _shown(Mean(**row["bleu"]))
     if "bleu_low" in row and "laal_ms" not in row:
         text += f" [{row['bleu_low']['value']:.1f}, {row['bleu_high']['value']:.1f}]"
+    if "wer" in row:
+        text += f", {_shown(Mean(**row['wer']))} %"
+        times = [row[name] for name in ("first_ms", "last_ms") if name in row]
+        text += ", " + " / ".join(f"{time['value'] / 1000:.2f}" for time in times)
     for name, before in (("laal_ms", " @ "), ("laal_ca_simuleval_ms", " / ")):
         if name in row:
             text += f"{before}{row[name]['value'] / 1000:.2f}"

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from earvoice.config import Config, Count, Positive
 from earvoice.train.stage import StageConfig
 
-SETS = ("talks", "sentences", "spans", "compute", "all")
+SETS = ("talks", "sentences", "spans", "compute", "all", "conversations", "overlap", "apart")
 """Test sets; a direction such as `fr-en` is one too. `all` is the mean over directions."""
 _DIRECTION = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
@@ -43,14 +43,15 @@ class StatementConfig(Config):
 
     by: `bleu`, the mean over the policies measured; `bleu_at_equal_lag`, the mean height of one
     curve above the other over the lags that both have; `cost`, milliseconds per step at the
-    greatest age, less being better.
+    greatest age, less being better. Of conversations: `wer`, `first_ms` and `last_ms`, less being
+    better too.
     """
 
     says: str
     better: str
     worse: str
     on: str
-    by: Literal["bleu", "bleu_at_equal_lag", "cost"] = "bleu"
+    by: Literal["bleu", "bleu_at_equal_lag", "cost", "wer", "first_ms", "last_ms"] = "bleu"
     lag: str = "laal_ms"
 
     @field_validator("on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earvoice.bench import conversations
 from earvoice.bench.quality import Item, measure, sentence_items, shuffled, talk_items
 from earvoice.config import load_yaml
+from earvoice.data.conversations import load_conversations
 from earvoice.data.manifest import load_talks
 from earvoice.errors import UsageError
 from earvoice.loading import load
@@ -19,6 +22,7 @@ from earvoice.policies.schedule import OFFLINE_K
 from earvoice.reproduce.corpora import by_direction
 from earvoice.reproduce.spec import PartConfig, ReproduceConfig, TestConfig
 from earvoice.session import Request
+from earvoice.sessions.frame import FrameInterpreter
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.recipe import Options, run_recipe, vocabulary
 from earvoice.train.stage import RecipeConfig, StageConfig
@@ -189,6 +193,8 @@ def measured(
     """
     system: Any = recipe.system
     interpreter = load(model, rows=how.batch)
+    if isinstance(interpreter, FrameInterpreter):
+        return measured_conversations(interpreter, test, how)
     rows = []
     for on, request, items in _sets(system, test, how):
         for k in how.ks:
@@ -206,6 +212,19 @@ def measured(
                 }
             )
     return rows + _over_directions(rows)
+
+
+def measured_conversations(
+    interpreter: FrameInterpreter, test: Sequence[Path], how: TestConfig
+) -> list[dict[str, Any]]:
+    """Words, translations and lag with two people: of all turns, with and without overlap."""
+    found = [item for folder in test for item in load_conversations(folder)]
+    random.Random(TEST_SEED).shuffle(found)
+    heard = conversations.measure(interpreter, found[: how.talks or None], batch=how.batch)
+    rows = [
+        {"on": on, "point": "live", **conversations.figures(heard, on)} for on in conversations.SETS
+    ]
+    return [row for row in rows if row["turns"]]
 
 
 def _sets(

@@ -93,6 +93,8 @@ def _difference(
 ) -> float:
     if statement.by == "bleu":
         return _bleu(ours) - _bleu(theirs)
+    if statement.by in ("wer", "first_ms", "last_ms"):
+        return _mean(theirs, statement.by) - _mean(ours, statement.by)
     if statement.by == "cost":
         return theirs[-1].values["cost_ms"] - ours[-1].values["cost_ms"]
     return gap(_line(ours, statement.lag), _line(theirs, statement.lag))
@@ -100,6 +102,14 @@ def _difference(
 
 def _bleu(seen: Sequence[Observation]) -> float:
     return statistics.fmean(item.values["bleu"] for item in seen)
+
+
+def _mean(seen: Sequence[Observation], name: str) -> float:
+    """Raises: Outside where an arm has written nothing that could be timed."""
+    known = [item.values[name] for item in seen if name in item.values]
+    if not known:
+        raise Outside(f"{seen[0].arm} has no {name}")
+    return statistics.fmean(known)
 
 
 def _line(seen: Sequence[Observation], lag: str) -> tuple[Any, Any]:

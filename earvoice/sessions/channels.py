@@ -99,7 +99,7 @@ class MicrophoneWatch:
         self._samples += samples.shape[1]
         if self._samples < WATCH_S * SAMPLE_RATE:
             return set()
-        found = {("silent", (channel,)) for channel in silent_channels(self._power)}
+        found: set[Fault] = {("silent", (channel,)) for channel in silent_channels(self._power)}
         self._power[:] = 0.0
         self._samples = 0
         return found
@@ -114,7 +114,9 @@ class MicrophoneWatch:
             return set()
         problems = check_microphones(np.concatenate(self._held, axis=1), self._array)
         self._held, self._held_samples = [], 0
-        found = {(item.problem, item.channels) for item in problems if item.problem != "silent"}
+        found: set[Fault] = {
+            (item.problem, item.channels) for item in problems if item.problem != "silent"
+        }
         sure, self._suspected = found & self._suspected, found
         if not found - self._noted:  # what is suspected is looked at again at once
             self._rest = round(self._pause_s * SAMPLE_RATE)

@@ -1,16 +1,14 @@
 """Batches of conversations for transducers: pieces of sound, and the serialised words of both.
 
 `data/conversation_examples.py` cuts and writes; here is what a recipe says of it, and tensors.
-Corpora of single talks are conversations in which nobody answers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,27 +21,19 @@ from torch import Tensor
 from earvoice.config import Config, Positive
 from earvoice.data.augment import Augment
 from earvoice.data.conversation_examples import ConversationExample, ExampleMaker, Piece, draw
-from earvoice.data.conversations import Conversation, Turn, load_conversations
-from earvoice.data.manifest import (
-    MANIFEST_NAME,
-    SpokenSentence,
-    Talk,
-    Target,
-    TimedWord,
-    load_talks,
-)
+from earvoice.data.conversations import Conversation, Turn
+from earvoice.data.manifest import Target, TimedWord
 from earvoice.data.serialise import Tagging
 from earvoice.data.synth.conversation.dialogue import deal_languages, dialogue
-from earvoice.errors import ConfigError, UsageError
+from earvoice.errors import ConfigError
 from earvoice.models.splice import IGNORED
 from earvoice.text.tokenizer import Tokenizer
+from earvoice.train.conversation_corpora import Kind, read_corpora, snr_db
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 _PACE_S: Seconds = 0.35
 """About how long a word lasts, for text without sound."""
 _TRIES = 200
-
-Kind = Literal["conversations", "talks"]
 
 
 class ConversationMixture(Config):
@@ -62,6 +52,8 @@ class ConversationMixture(Config):
     """Shortest and longest piece."""
     tags: Tagging = "change"
     """Who speaks: told at each change, or before every word."""
+    least_snr_db: float | None = None
+    """Only recordings with no more noise than that; an encoder should learn on little first."""
 
     @field_validator("piece_s")
     @classmethod
@@ -89,57 +81,6 @@ class ConversationBatch:
     seed: int
     audio_s: float
     tokens: int
-
-
-def read_corpora(folders: Sequence[Path], kinds: Sequence[str], into: str) -> list[Conversation]:
-    """The recordings of corpora of either kind. into: the language that talks are translated to.
-
-    Raises: UsageError or DataError naming what is wrong.
-    """
-    found: list[Conversation] = []
-    for folder in folders:
-        if _holds_conversations(folder):
-            if "conversations" in kinds:
-                found += load_conversations(folder)
-        elif "talks" in kinds:
-            found += [TalkAlone.of(talk, into) for talk in load_talks(folder)]
-    return found
-
-
-def _holds_conversations(folder: Path) -> bool:
-    path = folder / MANIFEST_NAME
-    if not path.is_file():
-        raise UsageError(f"there is no corpus manifest at {path}")
-    with path.open(encoding="utf-8") as lines:
-        first = next((line for line in lines if line.strip()), "{}")
-    try:
-        return bool(json.loads(first).get("type") == "MultiCut")
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise UsageError(f"{path} line 1 is not a record: {error}") from error
-
-
-@dataclass(frozen=True)
-class TalkAlone(Conversation):
-    """A talk as a conversation in which only the wearer speaks."""
-
-    talk: Talk | None = None
-
-    @classmethod
-    def of(cls, talk: Talk, into: str) -> TalkAlone:
-        """The talk; sentences without that translation have an empty one."""
-        turns = tuple(_turn(sentence, talk.language, into) for sentence in talk.sentences)
-        return cls(talk.id, talk.path, 1, talk.sample_rate, talk.samples, turns, talk=talk)
-
-    def read_samples(self, start: Samples = 0, count: Samples | None = None) -> np.ndarray:
-        """float32 [1, W]; a talk may be a span of its file."""
-        assert self.talk is not None
-        return self.talk.read_samples(start, count)[None]
-
-
-def _turn(sentence: SpokenSentence, language: str, into: str) -> Turn:
-    target = sentence.targets.get(into, Target(""))
-    times = (sentence.start_s, sentence.end_s)
-    return Turn("self", language, *times, sentence.words, into, target, phones=sentence.phones)
 
 
 class ConversationCollator:
@@ -252,6 +193,14 @@ class ConversationExamples:
         return draw(recording, rng, least_s, most_s)
 
 
+def dialogue_texts(rng: random.Random) -> Iterator[str]:
+    """Sentences of dialogues and their translations, without end."""
+    for said in dialogue(rng, deal_languages(rng), "train"):
+        yield " ".join(said.sentence.source)
+        for side in said.sentence.targets.values():
+            yield " ".join(side)
+
+
 def said_in_text(rng: random.Random, aim_s: Seconds) -> Piece:
     """A dialogue without sound that would last about `aim_s`."""
     turns: list[Turn] = []
@@ -290,7 +239,11 @@ def conversation_examples(
     recordings: list[Conversation] = []
     if mixture.source == "audio":
         into = system.config.tgt_lang
-        recordings = read_corpora([Path(name) for name in folders], mixture.kinds, into)
+        recordings = [
+            item
+            for item in read_corpora([Path(name) for name in folders], mixture.kinds, into)
+            if mixture.least_snr_db is None or snr_db(item) >= mixture.least_snr_db
+        ]
     for item in recordings:
         if item.channels != system.microphones and system.microphones > 1:
             raise ConfigError(

@@ -14,7 +14,7 @@ from earvoice.data.serialise import TAGS
 from earvoice.events import Commit
 from earvoice.session import Interpreter, Request
 from earvoice.text.tokenizer import Tokenizer
-from earvoice.train.conversations import read_corpora
+from earvoice.train.conversation_corpora import read_corpora
 from earvoice.units import SAMPLE_RATE
 
 _MOST_S = 15.0

@@ -1,6 +1,9 @@
 """Batches of conversations: what is in them, and that a step always gets the same."""
 
+import itertools
+import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +16,11 @@ from earvoice.errors import ConfigError, UsageError
 from earvoice.models.frontend import FrontendConfig
 from earvoice.models.splice import IGNORED
 from earvoice.systems.jstar import OTHER, SELF
+from earvoice.train.conversation_corpora import read_corpora, snr_db
 from earvoice.train.conversations import (
     ConversationMixture,
     conversation_examples,
-    read_corpora,
+    dialogue_texts,
     said_in_text,
 )
 from tests.tiny import conversation_tokenizer, jstar
@@ -146,3 +150,19 @@ def test_corpora_that_do_not_fit(corpus, tmp_path):
         examples(tmp_path)
     with pytest.raises(ConfigError, match="name a corpus of talks"):
         examples(corpus, kinds=("talks",))
+
+
+def test_noise_can_be_left_out(corpus):
+    made = examples(corpus)
+    assert len(made.recordings) == 2
+    assert len(examples(corpus, least_snr_db=30.0).recordings) == 2, "without noise"
+    assert [snr_db(item) for item in made.recordings] == [math.inf] * 2
+    noisy = [replace(item, condition={"snr_db": 0}) for item in made.recordings]
+    assert [snr_db(item) for item in noisy] == [0.0] * 2
+
+
+def test_dialogues_teach_a_vocabulary():
+    texts = list(itertools.islice(dialogue_texts(random.Random(1)), 40))
+    assert texts == list(itertools.islice(dialogue_texts(random.Random(1)), 40))
+    assert all(text and text == " ".join(text.split()) for text in texts)
+    assert len(set(texts)) > 20
