@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from earvoice.serve.auth import Gate
 from earvoice.serve.connection import Connection, summary
+from earvoice.serve.dialects.routes import dialect_routes
 from earvoice.serve.errors import Fault
 from earvoice.serve.metrics import Metrics
 from earvoice.serve.protocol import SUBPROTOCOL, schema
@@ -61,6 +62,7 @@ class LiveServer:
             Route("/metrics", self._metrics),
             Route("/v1/about", self._about),
             *RoomRoutes(self.sessions.rooms, self.gate, settings, self.metrics).routes(),
+            *dialect_routes(self.sessions, self.gate),
             *extra_routes,
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]

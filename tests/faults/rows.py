@@ -12,53 +12,16 @@ import os
 import random
 import signal
 import time
-from dataclasses import dataclass
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from earvoice.audio import Audio
-from earvoice.serve.client import Client, ServerError
+from earvoice.serve.client import ServerError
 from earvoice.serve.frames import pack_frame
-from earvoice.serve.protocol import Start
+from tests.faults.outcome import Outcome, client_of, close_code, events_of, open_raw
 from tests.serve.cutting import CuttingProxy
 from tests.serve.running import collect, expected, paced, packets, sound, text_of
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`passed` of `tried`; `figure`: what else was measured."""
-
-    passed: int
-    tried: int
-    figure: str = ""
-
-
-def client_of(url, model="plain"):
-    return Client(url, start=Start(model=model, drafts=False))
-
-
-def events_of(stamped):
-    return [item.event for item in stamped]
-
-
-async def open_raw(server, start=None):
-    socket = await connect(f"ws://127.0.0.1:{server.port}/v1/stream", compression=None)
-    await socket.recv()
-    if start is not None:
-        await socket.send(json.dumps({"type": "start", **start}))
-        assert json.loads(await socket.recv())["type"] == "started"
-    return socket
-
-
-async def close_code(socket):
-    try:
-        while True:
-            await asyncio.wait_for(socket.recv(), 10)
-    except ConnectionClosed as closed:
-        return closed.rcvd.code if closed.rcvd else 1006
-    finally:
-        await socket.close()
 
 
 async def s1(server, tries):

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.faults.rows import ROWS
+from tests.faults.all_rows import ROWS
 from tests.serve.running import running
 
 DOC = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -13,8 +13,8 @@ HEAD = """\
 # Faults that were tried
 
 What a live server has to survive, tried with scripted models on one machine with two cores, clients
-included; the page is written by `python -m tests.faults.table`. Each row is a function in
-`tests/faults/rows.py`, and `tests/faults/` tries each a few times with the other tests.
+included; the page is written by `make faults`, which is `python -m tests.faults.table`. Each row is
+a function of that name in `tests/faults/rows*.py`, and the tests try each a few times.
 
 | row | what is done | passed | measured | seconds |
 |---|---|---|---|---|
