@@ -192,6 +192,8 @@ class FrameSession:
 class FrameInterpreter:
     """A loaded transducer model. Implements `Interpreter`."""
 
+    gives_transcript = True
+
     def __init__(
         self, model: FrameModel, tokenizer: Tokenizer, settings: FrameSettings, *, rows: int = 1
     ) -> None:
