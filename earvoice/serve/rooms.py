@@ -348,11 +348,14 @@ class Rooms:
         return room
 
     def for_speaker(self, name: str) -> Room:
-        """A room that has no speaker. Errors: `Fault` request_refused, overloaded."""
+        """A room that nobody speaks in, or whose speaker's connection is broken.
+
+        Errors: `Fault` request_refused, overloaded.
+        """
         room = self.open(name)
         if room.ended:
             raise Fault("request_refused", "the room was ended; take another name")
-        if room.speaker is not None:
+        if room.speaker is not None and room.speaker.owner is not None:
             raise Fault("request_refused", "the room has a speaker already")
         return room
 

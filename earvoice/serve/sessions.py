@@ -83,6 +83,9 @@ class Sessions:
         sound = start.audio
         reader = FrameReader(sound.encoding, sound.rate_hz, sound.channels)
         room = None if start.room is None else self.rooms.for_speaker(start.room)
+        if room is not None and room.speaker is not None:
+            # A page that was loaded anew does not know its old session.
+            self.remove(room.speaker, Fault("replaced", "another speaker took the room over"))
         session, *others = (self._new(start, choice, reader) for choice in choices)
         session.followers = others
         for follower in others:

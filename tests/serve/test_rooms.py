@@ -223,6 +223,28 @@ def test_the_operator_pauses_renames_and_ends(server):
         asyncio.run(speak(server, "stage", samples))
 
 
+def test_a_speaker_whose_page_was_loaded_anew_takes_the_room_over(server):
+    samples = sound(1.0)
+
+    async def run():
+        url = f"ws://127.0.0.1:{server.port}/v1/stream"
+        first = await connect(url, compression=None)
+        await first.recv()
+        await first.send(json.dumps({"type": "start", "room": "again", "more_tgt_langs": ["es"]}))
+        await first.recv()
+        first.transport.abort()
+        room = server.sessions.rooms.find("again")
+        while room.speaker.owner is not None:
+            await asyncio.sleep(0.01)
+        old = room.sessions
+        await speak(server, "again", samples)
+        return old
+
+    old = asyncio.run(run())
+    assert len(old) == 2
+    assert not set(old) & set(server.sessions.live)
+
+
 def test_terms_act_from_the_place_where_they_are_given(server):
     samples = sound(2.0)
     first, second = (expected(samples)[n].text.strip() for n in (2, 12))
