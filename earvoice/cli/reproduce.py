@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earvoice.cli.reproduce_quick import add_quick, run_quick
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ examples:
       --base runs/fasst-mini-en-de --base runs/phones --dry-run
   earvoice reproduce fasst ... --report-only --docs docs/reproduce.md
   earvoice reproduce lst --claims stages --corpus corpora/train --test corpora/test --out runs/lst
+  earvoice reproduce clasi --quick --json
   earvoice reproduce llast --corpus corpora/de-en --corpus corpora/en-de --corpus corpora/es-en \\
       --corpus corpora/fr-en --test corpora/test-es-en --test corpora/test-fr-en --out runs/llast
 
@@ -58,9 +60,10 @@ def add_parser(subparsers: Any) -> None:
         help="what arms are trained on; several times for several source languages",
     )
     parser.add_argument(
-        "--test", type=Path, action="append", required=True, metavar="DIR", help="likewise"
+        "--test", type=Path, action="append", default=[], metavar="DIR", help="likewise"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    add_quick(parser)
     parser.add_argument(
         "--base",
         type=Path,
@@ -85,6 +88,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs; returns 0."""
+    if args.quick:
+        return run_quick(args)
+    for name in ("test", "out"):
+        if not getattr(args, name):
+            raise UsageError(f"--{name} is missing: only --quick does without")
     from earvoice.config import load_yaml
     from earvoice.reproduce.run import describe, prepare
     from earvoice.reproduce.run import run as run_tasks

@@ -10,18 +10,20 @@ from typing import TypeAlias
 
 from earvoice.errors import UsageError
 from earvoice.policies.align_att import AlignAtt
+from earvoice.policies.fixed_chunks import FixedChunks
 from earvoice.policies.hold_n import HoldN
 from earvoice.policies.local_agreement import LocalAgreement
 from earvoice.policies.view import Action, Policy, Read, View, Write, drafts_after
 from earvoice.policies.wait_k import WaitK
 
-PolicySpec: TypeAlias = WaitK | HoldN | LocalAgreement | AlignAtt
+PolicySpec: TypeAlias = WaitK | HoldN | LocalAgreement | AlignAtt | FixedChunks
 
 _KINDS: dict[str, type[PolicySpec]] = {
     WaitK.kind: WaitK,
     HoldN.kind: HoldN,
     LocalAgreement.kind: LocalAgreement,
     AlignAtt.kind: AlignAtt,
+    FixedChunks.kind: FixedChunks,
 }
 
 
@@ -71,6 +73,7 @@ def format_policy(policy: PolicySpec) -> str:
 __all__ = [
     "Action",
     "AlignAtt",
+    "FixedChunks",
     "HoldN",
     "LocalAgreement",
     "Policy",

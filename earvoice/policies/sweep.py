@@ -19,6 +19,7 @@ SWEPT = MappingProxyType(
         "hold-n": ("n", (1, 2, 4, 6, 8)),
         "local-agreement": ("n", (2, 3, 4)),
         "align-att": ("frames", (2, 4, 8, 12, 16)),
+        "fixed-chunks": ("n", (2, 4, 6, 8, 12)),
     }
 )
 """Per kind, the option that trades quality for latency and its usual values."""

@@ -35,6 +35,7 @@ from earvoice.models.retriever import Retriever
 from earvoice.nn.cache import EntryCache
 from earvoice.nn.masks import PROMPT, Entries, causal
 from earvoice.nn.state import State
+from earvoice.policies import FixedChunks
 from earvoice.search.guided import continue_guided
 from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
@@ -159,8 +160,11 @@ class AgentInterpreter:
             raise UsageError(
                 f"tgt_lang is {request.tgt_lang!r}; from {pair[0]!r} this model has {known}"
             )
-        if request.policy is not None:
-            raise UsageError(f"policy is {request.policy!r}; this model decides when to write")
+        if request.policy is not None and not isinstance(request.policy, FixedChunks):
+            raise UsageError(
+                f"policy is {request.policy!r}; this model decides when to write, "
+                "or takes fixed-chunks"
+            )
 
     def view(self, glossary: Glossary, pair: tuple[str, str]) -> TermView | None:
         """What a session searches; None for no terms, or a model that is told all of them.

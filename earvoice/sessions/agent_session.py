@@ -15,6 +15,7 @@ from earvoice.agent.memory import Memory, Remembered
 from earvoice.agent.turns import Turn, read_turn
 from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Event, Finished, Note, Stream
+from earvoice.policies import Read, View
 from earvoice.session import Request
 from earvoice.sessions.agent_window import AgentWindow
 from earvoice.sessions.buffer import SegmentBuffer
@@ -56,6 +57,8 @@ class AgentSession(FedSession):
         self.window = AgentWindow(settings.most, model.embedding_samples)
         self.memory = Memory(settings.memory_tokens, settings.codec.count, request.context)
         self.end = 0
+        self.closing = False
+        self._policy, self._steps = request.policy, 0
         self._glossary = Glossary()
         self._spotter: TermSpotter | None = None
         self._told: tuple[Hit, ...] = ()
@@ -130,30 +133,30 @@ class AgentSession(FedSession):
 
     def hear(self, frames: Tensor, speech: Tensor, samples: Tensor) -> None:
         """Takes a step's encoder frames [T, E], embeddings [N, D] and samples [W]."""
+        self._steps += 1
         self.window.add(speech, samples)
         if self._spotter is not None:
             self._spotter.push(frames)
 
     def wants_turn(self) -> bool:
-        """Whether the model is to be asked now; sets `end`, the embeddings that it hears."""
-        count = len(self.window)
+        """Whether the model is to be asked now.
+
+        Sets `end`, the embeddings that it hears, and `closing`: all up to there is translated.
+        """
+        self.end = count = len(self.window)
         step = self._owner.model.step_samples // self.window.stride
+        self.closing = True
         if self._final and not self.audio.has_segment:
-            self.end = count
             if self._spotter is not None:
                 self._spotter.finish()
         elif self.window.full(step):
             self.end = self.window.quietest()
+        elif self._policy is not None:
+            return not isinstance(self._policy.decide(View(self._steps, 0)), Read)
         else:
-            self.end = count
+            self.closing = False
             return count >= self._owner.settings.least
         return self.end > 0
-
-    @property
-    def closing(self) -> bool:
-        """Whether everything up to `end` is to be translated in this round."""
-        step = self._owner.model.step_samples // self.window.stride
-        return (self._final and not self.audio.has_segment) or self.window.full(step)
 
     def ask(self) -> Ask:
         """What the model is asked."""

@@ -12,7 +12,7 @@ from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Commit, Finished, Note
-from earvoice.policies import WaitK
+from earvoice.policies import FixedChunks, WaitK
 from earvoice.session import Request
 from earvoice.sessions.agent_session import stands_in
 from earvoice.sessions.agent_window import AgentWindow
@@ -198,3 +198,14 @@ def test_a_term_is_found_as_whole_words():
     assert stands_in("Haus", "das haus.", "de")
     assert not stands_in("Haus", "Hausboot", "de")
     assert stands_in("北京", "我在北京。", "zh")
+
+
+def test_fixed_chunks_ask_for_everything_at_equal_distances(interpreter, monkeypatch):
+    script = Scripted(interpreter, monkeypatch, [])
+    session = interpreter.open(Request("en", "de", FixedChunks(3)))
+    session.push(noise(0.24 * 8))
+    assert [(ask.whole, end) for ask, end in script.asks] == [(True, 9), (True, 9)]
+    session.finish()
+    assert script.asks[-1][0].whole
+    with pytest.raises(UsageError, match="or takes fixed-chunks"):
+        interpreter.open(Request("en", "de", WaitK()))

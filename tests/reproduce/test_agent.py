@@ -1,0 +1,92 @@
+"""Terms of an agent: what is drawn, how ranks and uses are counted, the command's refusals."""
+
+import numpy as np
+import pytest
+import torch
+
+from earvoice.agent.codec import control_tokens
+from earvoice.cli import main
+from earvoice.data.synth.engines import is_installed
+from earvoice.data.synth.interpreted.terms import split_of_term
+from earvoice.errors import UsageError
+from earvoice.reproduce import agent
+from earvoice.reproduce.agent import Case, drawn_cases, drawn_keys, quick, use_of_terms
+from earvoice.text.tokenizer import Tokenizer
+from tests.systems.clasi_tiny import MOST, clasi, clasi_config
+
+speaks = pytest.mark.skipif(not is_installed("espeak"), reason="needs espeak-ng")
+PAIR = ("en", "zh")
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    texts = ["we go to the house", "我们去房子"] * 50
+    tokens = Tokenizer.train(texts, 400, extra_specials=control_tokens(("en", "zh"), MOST))
+    llm = clasi_config().llm.model_copy(update={"vocab_size": tokens.vocab_size})
+    system = clasi(directions=("en-zh",), llm=llm)
+    return system.interpreter(tokens)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return drawn_cases(PAIR, 3, seed=4)
+
+
+@speaks
+def test_cases_are_of_the_test_split_and_of_the_seed(cases):
+    for case in cases:
+        assert split_of_term(case.term.syllables) == "test"
+        assert case.term.form("en") in case.said
+        assert len(case.samples) > 8000
+        assert np.abs(case.samples).max() > 0.01
+    other = drawn_cases(PAIR, 1, seed=5)
+    assert other[0].term != cases[0].term
+    keys = drawn_keys(cases, "en", 60, 1)
+    assert len(set(keys)) == len(keys) >= 60
+
+
+@speaks
+def test_everything_is_measured(interpreter):
+    found = quick(interpreter, cases=2, keys=30, seed=1)
+    assert set(found) >= {"term_recall_with", "term_recall_without", "retriever_top1"}
+    assert all(0 <= value <= 100 for value in found.values())
+    assert found["retriever_top1"] <= found["retriever_top5"] <= found["retriever_top10"]
+
+
+@speaks
+def test_a_rank_counts_what_is_not_said(cases):
+    case = cases[0]
+    keys = [case.term.form("en"), "Other", "Rival", "Companion"]
+    said = Case(case.samples, case.term, frozenset({keys[0], "Companion"}))
+    scores = torch.tensor([0.5, 0.2, 0.7, 0.9])
+    assert agent._rank(scores, keys, said, "en") == 1
+
+
+@speaks
+def test_uses_are_counted(cases, interpreter, monkeypatch):
+    def writes_the_first(_interpreter, _case, terms, pair):
+        return f"我们去{terms[0].form(pair[1])}" if terms else "我们去"
+
+    monkeypatch.setattr(agent, "_translated", writes_the_first)
+    use = use_of_terms(interpreter, cases, PAIR, seed=1)
+    assert (use["right"].recall, use["right"].precision, use["right"].f1) == (100, 100, 100)
+    assert (use["wrong"].recall, use["wrong"].false_use) == (0, 100)
+    assert use["none"] == agent.Use(0, 0, 0)
+
+
+def test_only_languages_with_terms():
+    with pytest.raises(UsageError, match="en-zh and zh-en"):
+        drawn_cases(("en", "de"), 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fasst", "--quick"], "--quick is for clasi"),
+        (["clasi", "--quick", "--cases", "0"], "--cases must be 1 or more"),
+        (["clasi"], "--test is missing"),
+    ],
+)
+def test_what_is_refused(words, message, capsys):
+    assert main(["reproduce", *words]) != 0
+    assert message in capsys.readouterr().err
