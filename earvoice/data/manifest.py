@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.data.target import Target as Target  # noqa: PLC0414  # a part of the records
 from earvoice.errors import AudioError, UsageError
-from earvoice.text.spacing import joined
 from earvoice.units import Samples, Seconds
 
 MANIFEST_NAME = "cuts.jsonl"
@@ -49,31 +49,6 @@ class TimedPhone:
     symbol: str
     start_s: Seconds
     end_s: Seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A translation. `needs[j]` is the last source word that target word j depends on.
-
-    `needs` is empty where nobody knows it (real corpora), else one entry per word of `text`.
-    `units`: its words where white space does not tell them (Chinese); else empty.
-    """
-
-    text: str
-    needs: tuple[int, ...] = ()
-    units: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the text."""
-        return self.units or tuple(self.text.split())
-
-    @classmethod
-    def of_words(cls, words: Sequence[str], needs: Sequence[int]) -> Target:
-        """A translation from its words."""
-        text = joined(words)
-        units = () if tuple(text.split()) == tuple(words) else tuple(words)
-        return cls(text, tuple(needs), units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from earvoice.data.manifest import (
     load_talks,
     write_manifest,
 )
+from earvoice.data.synth.corpus import synthesise
 from earvoice.data.synth.grammar import Sentence, split_of
 from earvoice.data.synth.interpreted.disfluency import Rates, stumble
 from earvoice.data.synth.interpreted.knowledge import NEAR_MISSES, write_knowledge
@@ -245,3 +246,22 @@ def test_arguments() -> None:
         CorpusSpec("test", ("zh-en",), 0.1, 1, style="read")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="language 'de'"):
         interpreted_talk(random.Random(1), 3, "train", "de")
+
+
+@pytest.mark.slow
+def test_a_corpus_on_disk_has_its_glossary(tmp_path: Path) -> None:
+    spec = CorpusSpec(
+        "test", ("en-zh",), 0.01, 3, (0.3, 0.6), ("espeak",), style="interpreted", focus="terms"
+    )
+    record = synthesise(spec, tmp_path, jobs=1)
+    assert record["complete"]
+    assert record["arguments"]["focus"] == "terms"
+    talk = next(load_talks(tmp_path))
+    said = {n["source"] for s in talk.sentences for n in s.notes.get("terms", ())}
+    assert said <= {
+        entry.source for entry in read_glossary(tmp_path / "glossary.csv", "en", "zh").glossary
+    }
+    target = talk.sentences[1].targets["zh"]
+    assert joined(target.units) == target.text
+    assert len(target.units) == len(target.needs)
+    assert " " not in target.text
