@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import queue
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -50,13 +54,14 @@ def add_parser(subparsers: Any) -> None:
     add("--src-lang", metavar="CODE", help="language spoken, e.g. en")
     add("--tgt-lang", metavar="CODE", help="language wanted, e.g. de")
     add("--policy", metavar="SPEC", help=f"when to write: {', '.join(policy_kinds())}")
+    add("--glossary", metavar="FILE", type=Path, help="terms and translations: CSV, TSV or TBX")
     add("--format", choices=FORMATS, help="default: by the suffix of --output, else text")
     add("--output", metavar="FILE", type=Path, help="default: standard output")
-    parser.set_defaults(clock=None)
+    parser.set_defaults(clock=None, context=None)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Listen until the source ends."""
+    """Listen until the source ends, or Ctrl-C; what came until then is still translated."""
     if args.device == "list":
         print(_sounddevice().query_devices())
         return 0
@@ -64,10 +69,36 @@ def run(args: argparse.Namespace) -> int:
         pipe = sys.stdin.buffer
         if pipe.isatty():
             raise UsageError("standard input is a terminal; pipe audio into it, or say mic")
-        return run_remote(args, stream_pipe(pipe, PACKET_S))
+        with _until_interrupt() as stop:
+            return run_remote(args, _until(stop, stream_pipe(pipe, PACKET_S)))
     if args.audio != "mic":
         raise UsageError(f"listen takes mic or -, not {args.audio!r}; translate takes files")
-    return run_remote(args, _microphone(args.device))
+    with _until_interrupt() as stop:
+        return run_remote(args, _microphone(args.device, stop))
+
+
+@contextlib.contextmanager
+def _until_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second ends the program as usual."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _until(stop: threading.Event, packets: Iterator[Audio]) -> Iterator[Audio]:
+    """The packets that come before the event."""
+    for packet in packets:
+        if stop.is_set():
+            return
+        yield packet
 
 
 def _sounddevice() -> Any:
@@ -81,8 +112,8 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _microphone(device: str | None) -> Iterator[Audio]:
-    """Packets of the microphone until Ctrl-C. Errors: `AudioError` when it cannot be opened."""
+def _microphone(device: str | None, stop: threading.Event) -> Iterator[Audio]:
+    """Packets of the microphone until the event. Errors: `AudioError` when it cannot be opened."""
     sounddevice = _sounddevice()
     packets: queue.Queue[np.ndarray[Any, np.dtype[np.float32]]] = queue.Queue(_MAX_WAITING)
 
@@ -104,5 +135,6 @@ def _microphone(device: str | None) -> Iterator[Audio]:
     except (sounddevice.PortAudioError, ValueError) as error:
         raise AudioError(f"the microphone cannot be opened: {error}") from error
     with stream:
-        while True:
-            yield Audio.of(packets.get())
+        while not stop.is_set() or not packets.empty():
+            with contextlib.suppress(queue.Empty):
+                yield Audio.of(packets.get(timeout=PACKET_S))

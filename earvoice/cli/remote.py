@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from earvoice.audio import Audio, AudioClock
+from earvoice.cli.knowledge import knowledge_of
 from earvoice.cli.sinks import SUFFIXES, Sink, make_sink
 from earvoice.driver import WallClock
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
     from earvoice.serve.client import Client
+    from earvoice.serve.protocol import Term
 
 
 def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
@@ -50,7 +52,11 @@ def make_client(args: argparse.Namespace) -> Client:
 
     try:
         start = Start(
-            model=args.model, src_lang=args.src_lang, tgt_lang=args.tgt_lang, policy=_policy(args)
+            model=args.model,
+            src_lang=args.src_lang,
+            tgt_lang=args.tgt_lang,
+            policy=_policy(args),
+            glossary=_terms(args),
         )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
@@ -58,6 +64,20 @@ def make_client(args: argparse.Namespace) -> Client:
         raise UsageError(f"--{option} is {fault['input']!r}: {fault['msg']}") from None
     token = _read_token(args.token_file) if args.token_file is not None else None
     return Client(args.server, start=start, token=token)
+
+
+def _terms(args: argparse.Namespace) -> tuple[Term, ...] | None:
+    """The terms of `--glossary` as the protocol has them. Errors: `UsageError`, `DataError`."""
+    from earvoice.serve.protocol import Term
+
+    if getattr(args, "context", None) is not None:
+        raise UsageError("--context cannot be sent to a server; leave it out, or --server")
+    if getattr(args, "glossary", None) is None:
+        return None
+    if args.src_lang is None or args.tgt_lang is None:
+        raise UsageError("--glossary for a server needs --src-lang and --tgt-lang")
+    read = knowledge_of(args, args.src_lang, args.tgt_lang)["glossary"]
+    return tuple(Term(source=entry.source, target=entry.target) for entry in read)
 
 
 def _policy(args: argparse.Namespace) -> str | None:

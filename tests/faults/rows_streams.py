@@ -194,7 +194,7 @@ async def s9(server, tries):
     took_s = time.monotonic() - began_s
     for one in half:
         one.close()
-    return Outcome(said == expected(samples), 1, f"{tries} of them, served in {took_s:.2f} s")
+    return Outcome(int(said == expected(samples)), 1, f"{tries} of them, served in {took_s:.2f} s")
 
 
 async def s10(server, tries):
