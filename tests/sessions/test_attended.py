@@ -194,7 +194,7 @@ class Asked:
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_session_shows_what_each_piece_attends_to(beams, monkeypatch):
     """Against the formula, for the whole of prompt, speech and draft."""
-    system = lst(seed=1, beams=beams)
+    system = lst(seed=3, beams=beams)  # random weights that write whole words
     interpreter = system.interpreter(tokenizer())
     asked = Asked(monkeypatch)
     drafts = []
