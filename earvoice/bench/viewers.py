@@ -75,10 +75,8 @@ async def _measure(settings: ViewerBenchSettings, viewers: int) -> dict[str, Any
         url = await asyncio.to_thread(wait_for_address, server)
         lags: list[Seconds] = []
         speaker = asyncio.create_task(_speak(url, settings, lags))
-        sockets = await _enter(url, settings, viewers)
         arrivals: list[tuple[Seconds, Seconds]] = []
-        deaf = settings.deaf if viewers else 0
-        readers = [asyncio.create_task(_read(socket, arrivals)) for socket in sockets[deaf:]]
+        readers = await _enter(url, settings, viewers, arrivals)
         await speaker
         await asyncio.sleep(1.0)
         for reader in readers:
@@ -126,10 +124,15 @@ async def _speak(url: str, settings: ViewerBenchSettings, lags: list[Seconds]) -
             lags.append(time.monotonic() - (began_s + packets * PACKET_S))
 
 
-async def _enter(url: str, settings: ViewerBenchSettings, viewers: int) -> list[ClientConnection]:
-    """The viewers' sockets, languages in turn; those who never read come first."""
+async def _enter(
+    url: str,
+    settings: ViewerBenchSettings,
+    viewers: int,
+    arrivals: list[tuple[Seconds, Seconds]],
+) -> list[asyncio.Task[None]]:
+    """The viewers, languages in turn; those who never read come first."""
     address = url.replace("http", "ws", 1) + f"/v1/room/{_ROOM}"
-    sockets: list[ClientConnection] = []
+    readers: list[asyncio.Task[None]] = []
     for number in range(viewers):
         # The deaf have no room for what they are sent, beyond the system's.
         queue = 1 if number < settings.deaf else 64
@@ -143,8 +146,18 @@ async def _enter(url: str, settings: ViewerBenchSettings, viewers: int) -> list[
                 await asyncio.sleep(0.05)  # the room opens a moment later
         language = settings.languages[number % len(settings.languages)]
         await socket.send(json.dumps({"type": "watch", "language": language}))
-        sockets.append(socket)
-    return sockets
+        # Read from the first moment: what waits here would count as late.
+        reading = _be_deaf(socket) if number < settings.deaf else _read(socket, arrivals)
+        readers.append(asyncio.create_task(reading))
+    return readers
+
+
+async def _be_deaf(socket: ClientConnection) -> None:
+    """Hold a connection and never read."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        socket.transport.abort()
 
 
 async def _read(socket: ClientConnection, arrivals: list[tuple[Seconds, Seconds]]) -> None:
