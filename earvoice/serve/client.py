@@ -52,6 +52,8 @@ from earvoice.units import SAMPLE_RATE, Samples, Seconds
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 _PING_S: Seconds = 10.0
 _ACK_EVERY = 16
+_ACK_S: Seconds = 0.25
+"""Between two acks at least: a recording fed at speed has many events in a second."""
 _RETRY_STATUS = frozenset({429, 502, 503, 504})
 _BROKEN = (ConnectionClosed, OSError, TimeoutError, InvalidHandshake)
 
@@ -320,7 +322,7 @@ class Client:
         self._changed.clear()
 
     async def _receive(self, socket: ClientConnection) -> None:
-        unconfirmed = 0
+        unconfirmed, acked_s = 0, time.monotonic()
         while True:
             try:
                 message = await self._read(socket)
@@ -341,8 +343,9 @@ class Client:
                     self._out.put_nowait(ServerError(message.code, message.message))
                 case _:
                     pass
-            if unconfirmed >= _ACK_EVERY or (self._finished and unconfirmed):
-                unconfirmed = 0
+            due = unconfirmed >= _ACK_EVERY and time.monotonic() - acked_s >= _ACK_S
+            if due or (self._finished and unconfirmed):
+                unconfirmed, acked_s = 0, time.monotonic()
                 # If the server is gone, what it said before is still to be read.
                 with contextlib.suppress(*_BROKEN):
                     await socket.send(write(Ack(seq=self._last_seq)))

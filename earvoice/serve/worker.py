@@ -110,6 +110,9 @@ class Engine:
         try:
             async with asyncio.timeout(self._settings.start_s):
                 rest = await self._until_ready(reader, unpacker)
+        except asyncio.CancelledError:
+            writer.close()  # the server ends while this engine starts; `stop` reaps it
+            raise
         except (TimeoutError, EngineError, WireError) as error:
             writer.close()
             await self._reap(grace_s=0.0)
