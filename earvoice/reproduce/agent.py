@@ -213,7 +213,7 @@ def use_of_terms(
     """How the same sentences come out with the right entry, with only wrong ones, with none."""
     rng = random.Random(seed)
     misses = [near_misses(rng, case.term, NEAR + 1) for case in cases]
-    told = {
+    told: dict[str, Sequence[Sequence[Term]]] = {
         "right": [[case.term, *near[:NEAR]] for case, near in zip(cases, misses, strict=True)],
         "wrong": misses,
         "none": [[] for _ in cases],
@@ -244,8 +244,16 @@ def _translated(
     interpreter: AgentInterpreter, case: Case, terms: Sequence[Term], pair: tuple[str, str]
 ) -> str:
     entries = [Entry(term.form(pair[0]), term.form(pair[1])) for term in terms]
-    session = interpreter.open(Request(*pair, glossary=Glossary(entries) if entries else None))
-    events = [*session.push(Audio(case.samples[None], SAMPLE_RATE)), *session.finish()]
+    glossary = Glossary(entries) if entries else None
+    return translated(interpreter, Audio(case.samples[None], SAMPLE_RATE), pair, glossary)
+
+
+def translated(
+    interpreter: AgentInterpreter, audio: Audio, pair: tuple[str, str], told: Glossary | None = None
+) -> str:
+    """What the agent says to a recording."""
+    session = interpreter.open(Request(*pair, glossary=told))
+    events = [*session.push(audio), *session.finish()]
     return "".join(
         event.text
         for event in events

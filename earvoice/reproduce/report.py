@@ -22,6 +22,10 @@ _SETS = {
     "conversations": "all turns",
     "overlap": "turns during which the other one speaks too",
     "apart": "turns during which nobody else speaks",
+    "retriever": "the term among the first 1, 5, 10",
+    "recall": "terms written as the glossary has them",
+    "use": "ten entries in the prompt, one of them right (false use: none)",
+    "references": "passages that refer back",
     "starts": "starts of spans, before any window slides",
     "compute": "milliseconds of CPU for the next segment, by age of the stream",
 }
@@ -182,6 +186,8 @@ def _title(on: str) -> str:
 
 
 def _what(rows: Sequence[Mapping[str, Any]]) -> str:
+    if "score" in rows[0]:
+        return ", percent:"
     if "bleu" not in rows[0]:
         return ":" if "cost_ms" in rows[0] else ": share of texts identical to `incremental`"
     if any("wer" in row for row in rows):
@@ -196,8 +202,9 @@ the first / after the last translated word:"
 
 
 def _cell(row: Mapping[str, Any], *, named: bool) -> str:
-    if "cost_ms" in row:
-        return _shown(Mean(**row["cost_ms"]))
+    for name in ("cost_ms", "score"):
+        if name in row:
+            return _shown(Mean(**row[name]))
     if "bleu" not in row:
         return f"{Mean(**row['same_text']).value:.0%}" if "same_text" in row else "-"
     text = _shown(Mean(**row["bleu"]))

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.errors import UsageError
+from earvoice.reproduce.agent_claims import run_agent
 from earvoice.reproduce.live import run_policy, run_recompute
 from earvoice.reproduce.shared import Choice, Shared
-from earvoice.reproduce.spec import ArmsClaim, PolicyClaim, RecomputeClaim, ReproduceConfig
+from earvoice.reproduce.spec import (
+    AgentClaim,
+    ArmsClaim,
+    PolicyClaim,
+    RecomputeClaim,
+    ReproduceConfig,
+)
 from earvoice.reproduce.tasks import Task
 from earvoice.reproduce.trained import scaled
 from earvoice.reproduce.verdicts import Observation
@@ -136,6 +143,8 @@ def _live_task(spec: ReproduceConfig, name: str, seed: int, choice: Choice, test
     def work(folder: Path) -> Mapping[str, Any]:
         if isinstance(claim, RecomputeClaim):
             return run_recompute(claim, seed, choice.test[0], folder)
+        if isinstance(claim, AgentClaim):
+            return run_agent(claim, seed)
         if isinstance(claim, PolicyClaim):
             return run_policy(claim, seed, choice.test[0], folder)
         raise TypeError(f"{name} is not measured live")

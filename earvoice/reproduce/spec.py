@@ -10,6 +10,7 @@ claims    what is compared, on what, what the paper found, what would show it
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -17,7 +18,10 @@ from pydantic import Field, field_validator, model_validator
 from earvoice.config import Config, Count, Positive
 from earvoice.train.stage import StageConfig
 
-SETS = ("talks", "sentences", "spans", "compute", "all", "conversations", "overlap", "apart")
+SETS = (
+    "talks", "sentences", "spans", "compute", "all", "conversations",
+    "overlap", "apart", "retriever", "recall", "use", "references",
+)  # fmt: skip
 """Test sets; a direction such as `fr-en` is one too. `all` is the mean over directions."""
 _DIRECTION = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
@@ -44,14 +48,14 @@ class StatementConfig(Config):
     by: `bleu`, the mean over the policies measured; `bleu_at_equal_lag`, the mean height of one
     curve above the other over the lags that both have; `cost`, milliseconds per step at the
     greatest age, less being better. Of conversations: `wer`, `first_ms` and `last_ms`, less being
-    better too.
+    better too. Of agents: `score`, the mean of the percentages.
     """
 
     says: str
     better: str
     worse: str
     on: str
-    by: Literal["bleu", "bleu_at_equal_lag", "cost", "wer", "first_ms", "last_ms"] = "bleu"
+    by: Literal["bleu", "score", "bleu_at_equal_lag", "cost", "wer", "first_ms", "last_ms"] = "bleu"
     lag: str = "laal_ms"
 
     @field_validator("on")
@@ -105,7 +109,22 @@ class PolicyClaim(_Claim):
     spans: SpansConfig = SpansConfig()
 
 
-Claim = Annotated[ArmsClaim | RecomputeClaim | PolicyClaim, Field(discriminator="kind")]
+class AgentClaim(_Claim):
+    """A trained agent on freshly drawn talks: its retriever, its use of terms, its memory.
+
+    cases: sentences, or passages, a direction. keys: terms to choose from.
+    """
+
+    kind: Literal["agent"]
+    model: str
+    measures: Literal["retriever", "terms", "memory"]
+    cases: Count = 60
+    keys: Count = 1000
+
+
+Claim = Annotated[
+    ArmsClaim | RecomputeClaim | PolicyClaim | AgentClaim, Field(discriminator="kind")
+]
 
 
 class BaseConfig(Config):
@@ -220,7 +239,19 @@ MEMORY_ARMS = ("incremental", "re-encode", "recompute LM", "both", "recompute LM
 """Arms of a `recompute` claim."""
 
 
-def _arms_of(claim: ArmsClaim | RecomputeClaim | PolicyClaim) -> tuple[str, ...]:
+AGENT_ARMS = MappingProxyType(
+    {
+        "retriever": ("retriever", "text", "audio"),
+        "terms": ("with glossary", "without"),
+        "memory": ("with memory", "without"),
+    }
+)
+"""Arms of an `agent` claim, by what it measures."""
+
+
+def _arms_of(claim: ArmsClaim | RecomputeClaim | PolicyClaim | AgentClaim) -> tuple[str, ...]:
+    if isinstance(claim, AgentClaim):
+        return AGENT_ARMS[claim.measures]
     if isinstance(claim, ArmsClaim):
         return claim.arms
     return MEMORY_ARMS if isinstance(claim, RecomputeClaim) else tuple(claim.curves)

@@ -93,6 +93,8 @@ def _difference(
 ) -> float:
     if statement.by == "bleu":
         return _bleu(ours) - _bleu(theirs)
+    if statement.by == "score":
+        return _mean(ours, "score") - _mean(theirs, "score")
     if statement.by in ("wer", "first_ms", "last_ms"):
         return _mean(theirs, statement.by) - _mean(ours, statement.by)
     if statement.by == "cost":

@@ -23,6 +23,8 @@ class AgentMixture(Config):
 
     source: Literal["audio", "text"] = "audio"
     """text: sentences of the grammar, without sound; each word stands where it would be heard."""
+    style: Literal["plain", "interpreted"] = "plain"
+    """Of the grammar's talks: interpreted ones have invented terms, fillers, references."""
     batch: Count = 12
     bucket: Count = 1
     """So many batches are sorted by length together, which saves padding."""

@@ -12,10 +12,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,22 +21,20 @@ import torch
 from torch import Tensor
 
 from earvoice.agent.codec import AgentCodec, Ask, Known, Task
-from earvoice.agent.glossary_files import read_glossary
 from earvoice.agent.memory import Memory, Remembered
 from earvoice.data.augment import Augment
 from earvoice.data.chunks import Chunk, chunks_of
 from earvoice.data.manifest import Talk
-from earvoice.data.near import near_miss
 from earvoice.data.synth.silent import silent_talk
 from earvoice.errors import ConfigError
 from earvoice.models.splice import Answer
 from earvoice.text.prompt import Prompt
 from earvoice.text.spacing import joined
 from earvoice.train.agent_mixture import AgentMixture
+from earvoice.train.agent_terms import Pair, TermDraw, TermRoom
 from earvoice.units import SAMPLE_RATE, Samples
 
 _SILENT_SENTENCES = 8
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,9 @@ class AgentExamples:
             )
         self.mixture, self.grid, self.codec, self.talks = mixture, grid, codec, talks
         self.augment, self.seed, self.stage = augment, seed, stage
-        self._terms = {pair: _terms(mixture.glossaries, pair) for pair in grid.pairs}
+        self._spoken = {pair: self._numbers(pair) for pair in grid.pairs}
+        room = TermRoom(grid.terms, grid.terms_tokens, mixture.distractors)
+        self._terms = TermDraw(mixture.glossaries, grid.pairs, room, codec.count)
         self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
         self._group: tuple[int, list[list[_Example]]] = (-1, [])
 
@@ -204,7 +202,7 @@ class AgentExamples:
         words = itertools.chain(*(chunk.words for chunk in following))
         tail = joined(word.text for word in words if word.end_s <= end_s)
         lead = min(start, rng.randint(0, int(mixture.lead_s * SAMPLE_RATE / grid.embedding)))
-        known = self._known(rng, pair, chunks[:first], said, chunks)
+        known = self._known(rng, pair, talk, chunks[:first], said, chunks)
         written = task == "mt" or mixture.source == "text"
         return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written)
 
@@ -225,20 +223,34 @@ class AgentExamples:
     def _talk(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
         source, target = pair
         if self.mixture.source == "text":
-            talk = silent_talk(rng, _SILENT_SENTENCES, "train", source)
+            interpreted = self.mixture.style == "interpreted"
+            talk = silent_talk(rng, _SILENT_SENTENCES, "train", source, interpreted=interpreted)
             return talk, chunks_of(talk, source, target, self.mixture.rule)
-        number = rng.randrange(len(self.talks))
+        number = rng.choice(self._spoken[pair])
         talk = self.talks[number]
         if (number, pair) not in self._chunks:
-            if any(target not in sentence.targets for sentence in talk.sentences):
-                raise ConfigError(f"corpus: talk {talk.id!r} has no {target!r} side")
             self._chunks[number, pair] = chunks_of(talk, source, target, self.mixture.rule)
         return talk, self._chunks[number, pair]
+
+    def _numbers(self, pair: Pair) -> list[int]:
+        """The talks of a direction. Raises: ConfigError where there are none."""
+        source, target = pair
+        if self.mixture.source == "text":
+            return []
+        found = [
+            number
+            for number, talk in enumerate(self.talks)
+            if talk.language == source and all(target in one.targets for one in talk.sentences)
+        ]
+        if not found:
+            raise ConfigError(f"stage {self.stage!r}: no talk of the corpus is {source}-{target}")
+        return found
 
     def _known(
         self,
         rng: random.Random,
         pair: Pair,
+        talk: Talk,
         before: Sequence[Chunk],
         said: Sequence[Chunk],
         chunks: Sequence[Chunk],
@@ -250,40 +262,8 @@ class AgentExamples:
                 memory.add(Remembered(chunk.transcript, chunk.translation))
         terms: list[Pair] = []
         if rng.random() < self.mixture.knowledge:
-            terms = self._told(rng, pair, said, chunks)
+            terms = self._terms.told(rng, pair, talk, said, chunks)
         return Known("", memory.transcript, memory.translation, tuple(terms))
-
-    def _told(
-        self, rng: random.Random, pair: Pair, said: Sequence[Chunk], chunks: Sequence[Chunk]
-    ) -> list[Pair]:
-        """Terms for the prompt, within its room: those in the turn, near misses, strangers."""
-        words = joined(chunk.transcript for chunk in said).casefold()
-        text = joined(chunk.translation for chunk in said).casefold()
-        names = _names(said)
-        true = [(s, t) for s, t in self._terms[pair] if s.casefold() in words]
-        true = names + [(s, t) for s, t in true if t.casefold() in text]
-        others = [term for term in self._terms[pair] if term[0].casefold() not in words]
-        others += [term for term in _names(chunks) if term not in names]
-        found = list(dict.fromkeys(true))
-        sources = [source for source, _ in others]
-        for _ in range(rng.randint(0, self.mixture.distractors)):
-            if true and rng.random() < 0.5:
-                miss = near_miss(rng.choice(true)[0], sources, rng)
-                found.append((miss, dict(others).get(miss, miss)))
-            elif others:
-                found.append(rng.choice(others))
-        found = list(dict.fromkeys(found))[: self.grid.terms]
-        rng.shuffle(found)
-        return self._fitting(found)
-
-    def _fitting(self, terms: Sequence[Pair]) -> list[Pair]:
-        kept, room = [], self.grid.terms_tokens
-        for term in terms:
-            cost = sum(map(self.codec.count, term))
-            if cost <= room:
-                kept.append(term)
-                room -= cost
-        return kept
 
     # ---------------------------------------------------------------- encoding
 
@@ -327,26 +307,6 @@ class AgentExamples:
         words = joined(chunk.transcript for chunk in turn.said)
         text = joined(chunk.translation for chunk in turn.said)
         return self.codec.answer(turn.ask, turn.cut, words, turn.tail, text)
-
-
-def _names(chunks: Sequence[Chunk]) -> list[Pair]:
-    """Words with a capital that stand unchanged in the translation, not at a chunk's start."""
-    found = []
-    for chunk in chunks:
-        theirs = set(re.findall(r"[^\W\u2e80-\U0003ffff]+", chunk.translation))
-        for word in chunk.words[1:]:
-            name = word.text.strip(",.;:!?")
-            if name[:1].isupper() and len(name) > 1 and name in theirs:
-                found.append((name, name))
-    return list(dict.fromkeys(found))
-
-
-def _terms(files: Sequence[str], pair: Pair) -> list[Pair]:
-    return [
-        (entry.source, entry.target)
-        for file in files
-        for entry in read_glossary(Path(file), *pair).glossary
-    ]
 
 
 def grid_of(system: Any) -> AgentGrid:

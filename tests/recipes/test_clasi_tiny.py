@@ -51,8 +51,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Path
 @pytest.mark.parametrize("stage", STAGES)
 def test_loss_falls_in_every_stage(trained: Path, stage: str) -> None:
     records = map(json.loads, (trained / stage / "log.jsonl").read_text().splitlines())
-    first, *_, last = (record["loss"] for record in records if "loss" in record)
-    assert last < first
+    losses = [record["loss"] for record in records if "loss" in record]
+    part = max(1, len(losses) // 3)
+    assert sum(losses[-part:]) < sum(losses[:part])
 
 
 def test_validation_is_logged(trained: Path) -> None:

@@ -1,21 +1,26 @@
 """Terms of an agent: what is drawn, how ranks and uses are counted, the command's refusals."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from earvoice.agent.codec import control_tokens
 from earvoice.cli import main
+from earvoice.config import load_yaml
 from earvoice.data.synth.engines import is_installed
 from earvoice.data.synth.interpreted.terms import split_of_term
 from earvoice.errors import UsageError
-from earvoice.reproduce import agent
+from earvoice.reproduce import agent, agent_claims
 from earvoice.reproduce.agent import Case, drawn_cases, drawn_keys, quick, use_of_terms
+from earvoice.reproduce.spec import AGENT_ARMS, ReproduceConfig
 from earvoice.text.tokenizer import Tokenizer
 from tests.systems.clasi_tiny import MOST, clasi, clasi_config
 
 speaks = pytest.mark.skipif(not is_installed("espeak"), reason="needs espeak-ng")
 PAIR = ("en", "zh")
+RECIPE = Path(__file__).parents[2] / "recipes/reproduce/clasi.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +95,19 @@ def test_only_languages_with_terms():
 def test_what_is_refused(words, message, capsys):
     assert main(["reproduce", *words]) != 0
     assert message in capsys.readouterr().err
+
+
+@speaks
+@pytest.mark.parametrize("measures", ["retriever", "terms", "memory"])
+def test_a_claim_has_rows_for_its_arms(interpreter, monkeypatch, tmp_path, measures):
+    (tmp_path / "model.json").write_text("{}")
+    monkeypatch.setattr(agent_claims, "find", lambda _name: tmp_path)
+    monkeypatch.setattr(agent_claims, "load", lambda _folder: interpreter)
+    monkeypatch.setattr(agent_claims, "MANIFEST", "model.json")
+    spec = load_yaml(RECIPE, ReproduceConfig)
+    claim = spec.claims[measures].model_copy(update={"cases": 2, "keys": 30})
+    found = agent_claims.run_agent(claim, 1)
+    assert {row["arm"] for row in found["rows"]} == set(AGENT_ARMS[measures])
+    assert all(0 <= row["score"] <= 100 for row in found["rows"])
+    named = {(s.better, s.on) for s in claim.statements}
+    assert named <= {(row["arm"], row["on"]) for row in found["rows"]}
