@@ -364,3 +364,10 @@ def test_addresses(given, want):
 def test_what_is_no_address():
     with pytest.raises(UsageError):
         socket_url("ftp://x")
+
+
+def test_a_long_recording_fed_at_speed_keeps_to_the_rate_of_control_messages(server):
+    samples = sound(400)
+    events, client = translate(server.url, packets(samples, packet_s=1.0))
+    assert text_of(events) == text_of(expected(samples))
+    assert client.counts.reconnects == 0
