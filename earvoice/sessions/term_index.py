@@ -60,7 +60,7 @@ class FaissIndex:
     megabytes, and that is what it costs.
     """
 
-    def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 24) -> None:
+    def __init__(self, vectors: Vectors, cells: int | None = None, probe: int = 16) -> None:
         import faiss
 
         cells = cells or max(1, int(2 * len(vectors) ** 0.5))

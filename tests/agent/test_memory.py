@@ -55,3 +55,11 @@ def test_a_context_is_cut_at_a_word():
 def test_a_context_is_bounded():
     with pytest.raises(UsageError, match="at most"):
         Memory(10, count, "x" * 100_001)
+
+
+def test_turns_are_joined_as_their_script_is_written():
+    memory = Memory(100, len)
+    memory.add(Remembered("我们去", "we go"))
+    memory.add(Remembered("Berlin。", "to Berlin."))
+    assert memory.transcript == "我们去Berlin。"
+    assert memory.translation == "we go to Berlin."

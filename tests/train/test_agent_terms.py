@@ -1,0 +1,56 @@
+"""Terms for training: near misses of any script, what counts as said, notes of a talk."""
+
+import random
+
+from earvoice.data.chunks import chunks_of
+from earvoice.data.near import near_miss
+from earvoice.data.synth.silent import silent_talk
+from earvoice.train import retrieval
+from earvoice.train.agent_terms import TermDraw, TermRoom, names_in
+
+
+def test_a_near_miss_of_characters_has_other_characters():
+    rng = random.Random(1)
+    others = ["卡米洛", "特莫拉谷", "星桥"]
+    for _ in range(50):
+        miss = near_miss("喀弥罗", others, rng)
+        assert miss != "喀弥罗"
+        assert all("\u4e00" <= char <= "\u9fff" for char in miss)
+
+
+def test_words_are_whole_where_a_script_shows_them():
+    assert retrieval._is_in("go", "we go on", " we go on ")
+    assert not retrieval._is_in("go", "we gone", " we gone ")
+    assert retrieval._is_in("京大", "北京大学", " 北京 大学 ")
+    assert retrieval._long_enough("星桥")
+    assert not retrieval._long_enough("to")
+
+
+def test_terms_of_the_notes_are_told_with_their_translations():
+    rng = random.Random(3)
+    draw = TermDraw((), [("zh", "en")], TermRoom(6, 200, 4), len)
+    right = wrong = 0
+    for _ in range(20):
+        talk = silent_talk(rng, 6, "train", "zh", interpreted=True)
+        notes = {
+            (note["source"], note["targets"]["en"]["text"])
+            for sentence in talk.sentences
+            for note in sentence.notes.get("terms", ())
+        }
+        chunks = chunks_of(talk, "zh", "en")
+        told = draw.told(rng, ("zh", "en"), talk, chunks[:4], chunks)
+        assert len({source for source, _ in told}) == len(told) <= 6
+        right += sum(term in notes for term in told)
+        wrong += sum(term not in notes for term in told)
+        assert sum(len(source) + len(target) for source, target in told) <= 200
+    assert right
+    assert wrong
+
+
+def test_names_stand_on_both_sides():
+    rng = random.Random(5)
+    talk = silent_talk(rng, 20, "train", "en")
+    chunks = chunks_of(talk, "en", "de")
+    for name, target in names_in(chunks):
+        assert name == target
+        assert any(name in chunk.translation for chunk in chunks)
