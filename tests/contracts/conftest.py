@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from earvoice.models.frontend import FrontendConfig
 from earvoice.policies import AlignAtt, HoldN, LocalAgreement, Policy, WaitK
 from earvoice.session import Interpreter, Request
 from earvoice.sessions.append import AppendInterpreter
@@ -22,6 +23,7 @@ from earvoice.systems.jstar import SearchConfig
 from earvoice.systems.llast import Llast
 from earvoice.systems.lst import Lst
 from earvoice.testing import FakeInterpreter, loudness, scripted
+from tests.array_sounds import Worn
 from tests.systems.clasi_tiny import CLASI_CHANGE, tiny_clasi
 from tests.tiny import conversation_tokenizer, fasst, jstar, llast, lst, tokenizer
 
@@ -53,6 +55,8 @@ def _brief(
 
 
 WORDS = [(0.05, "Guten"), (0.4, "Tag,"), (0.41, "meine"), (1.7, "Damen"), (2.5, "und"), (9, "nie")]
+
+GLASSES_BEAMS = FrontendConfig(directions=1, taps=33, mels=17, maps=2)
 
 CASES: list[Case] = [
     Case("clasi", tiny_clasi, Request("en", "de", transcript=True), CLASI_CHANGE),
@@ -127,6 +131,12 @@ CASES: list[Case] = [
     Case(
         "jstar-beam",
         lambda: jstar().interpreter(conversation_tokenizer()),
+        Request("en", "es", transcript=True),
+        change={"transcript": False},
+    ),
+    Case(
+        "jstar-glasses",
+        lambda: Worn(jstar(frontend=GLASSES_BEAMS).interpreter(conversation_tokenizer())),
         Request("en", "es", transcript=True),
         change={"transcript": False},
     ),

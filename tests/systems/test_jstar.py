@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from earvoice.data.serialise import TAGS
 from earvoice.models.frontend import FrontendConfig
 from earvoice.systems.jstar import JstarConfig
 from tests.tiny import jstar
@@ -29,6 +30,10 @@ def test_live_frames_are_those_of_training(frontend):
         live.append(system.flush(state, [0, 1]))
     torch.testing.assert_close(torch.cat([part[0] for part in live], 1), fast, atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.cat([part[1] for part in live], 1), slow, atol=1e-5, rtol=0)
+
+
+def test_the_tags_are_those_of_the_data():
+    assert tuple(TAGS.values()) == JstarConfig().control_tokens
 
 
 def test_the_papers_numbers_are_the_defaults():
