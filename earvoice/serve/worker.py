@@ -117,9 +117,6 @@ class Engine:
             writer.close()
             await self._reap(grace_s=0.0)
             raise EngineError(f"the engine did not come up: {error}") from error
-        except asyncio.CancelledError:  # stopped while one was loading; `stop` ends the process
-            writer.close()
-            raise
         self._writer = writer
         self._heard_s = time.monotonic()
         _log.info("engine_up", extra={"pid": self.pid, "start": self.starts})

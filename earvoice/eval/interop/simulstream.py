@@ -13,7 +13,6 @@ from earvoice.eval.units import Unit
 from earvoice.text.shown_tokens import PIECE_MARK
 
 
-
 @dataclass
 class _Recording:
     """A simulstream recording while its chunks are read."""
