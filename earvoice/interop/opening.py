@@ -30,9 +30,7 @@ class OpenedModel:
         return self.interpreter.open(Request(source, target, self.policy))
 
 
-def choose_policy(
-    own: PolicySpec, text: str | None = None, **options: int | None
-) -> PolicySpec:
+def choose_policy(own: PolicySpec, text: str | None = None, **options: int | None) -> PolicySpec:
     """The policy of `wait-k:k=3,n=3`, `align-att:frames=4` or `offline`; None is the model's own.
 
     options: as of `parse_policy`; None is not said. Raises: UsageError naming the part that is
