@@ -19,7 +19,10 @@ _TRIES = 200
 
 
 class Examples:
-    """Draws windows and collates them."""
+    """Draws windows and collates them.
+
+    any_side: the translation does not matter (phonemes), so talks without `language` serve too.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Examples:
         hold: bool,
         seed: int,
         stage: str,
+        any_side: bool = False,
     ) -> None:
         if mixture.clean:
             talks = [talk for talk in talks if not talk.condition]
@@ -39,7 +43,7 @@ class Examples:
             raise ConfigError(
                 f"stage {stage!r} trains on audio: name a corpus, e.g. corpus=[corpora/train]"
             )
-        if mixture.source == "audio":
+        if mixture.source == "audio" and not any_side:
             check_target(talks, language)
         self.mixture, self.collator, self.talks = mixture, collator, talks
         self.language, self.segment_s, self.hold = language, segment_s, hold
@@ -72,13 +76,15 @@ class Examples:
             weights = (mixture.utterance, mixture.fresh, mixture.slid)
             kind = rng.choices(("utterance", "fresh", "slid"), weights)[0]
             first = rng.randrange(len(talk.sentences))
+            sides = talk.sentences[0].targets
+            language = self.language if self.language in sides else next(iter(sides), "")
             window = None
             if kind == "utterance" or k >= OFFLINE_K:  # offline means whole utterances
-                window = cut_utterances(talk, self.language, cut, rng, first)
+                window = cut_utterances(talk, language, cut, rng, first)
             elif kind == "fresh":
-                window = cut_fresh(talk, self.language, cut, rng, first)
+                window = cut_fresh(talk, language, cut, rng, first)
             else:
-                window = cut_slid(talk, self.language, cut, rng)
+                window = cut_slid(talk, language, cut, rng)
             if window is not None:
                 return window.at_speed(speed)
         raise ConfigError(

@@ -327,6 +327,7 @@ def _examples(
         hold=not config.faithful,
         seed=recipe.seed,
         stage=stage.name,
+        any_side=stage.objective == "phones",
     )
 
 
