@@ -23,8 +23,8 @@ Hears recorded conversations from beginning to end, each as one stream, on one t
 Latencies do not count computing. Sets: conversations (all turns), overlap (turns during which the
 other one speaks too), apart (the others).
 
-Without --corpus a stream of noise is heard and rtf alone is reported; with --recipe instead of
---model the weights are random and write as much as their search allows, so that rtf is a bound.
+Without --corpus a stream of noise is heard and rtf alone is reported. With --recipe instead of
+--model the weights are random and write little: rtf is that of hearing, with less of the search.
 
 examples:
   earvoice bench conversation --model jstar-mini-en-es --corpus corpora/conversations/test --json

@@ -125,7 +125,7 @@ def test_a_cascade_translates_what_is_final_of_the_transcript():
     runs = []
     for packets in (1, 7):
         session = interpreter.open(Request("en", "es", transcript=True))
-        audio, events = noise(6.0, 1), []
+        audio, events = noise(3.0, 1), []
         for samples in np.array_split(audio.samples, packets, axis=1):
             events += session.push(Audio(samples))
         runs.append(events + session.finish())
@@ -133,7 +133,7 @@ def test_a_cascade_translates_what_is_final_of_the_transcript():
     roles = {event.stream.role for event in runs[0] if isinstance(event, Commit)}
     assert roles == {"transcript", "translation"}
     alone = interpreter.open(Request("en", "es"))
-    events = alone.push(noise(6.0, 1)) + alone.finish()
+    events = alone.push(noise(3.0, 1)) + alone.finish()
     spoken = [e for e in runs[0] if isinstance(e, Commit) and e.stream.role == "translation"]
     assert [e for e in events if isinstance(e, Commit)] == spoken
 
