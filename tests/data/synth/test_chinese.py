@@ -53,6 +53,11 @@ GOLDENS: list[tuple[str, Derivation]] = [
      Statement(Clause(n("report", relative=Relative(
          c(pro(WE), "send", "S", n("report"), n("director"), gap="object"), "object")),
          None, "P", predicate=Predicate(words.adjective("important"))))),
+    ("我们昨天寄的报告很重要。",  # to nobody in particular
+     Statement(Clause(n("report", relative=Relative(
+         Clause(pro(WE), words.verb("send"), "S", ((words.verb("send").slots[0], n("report")),),
+                (YESTERDAY,), gap="object"), "object")),
+         None, "P", predicate=Predicate(words.adjective("important"))))),
     ("安娜已经把这份报告寄给了客户。",
      Statement(c(name("Anna"), "send", "R", n("report", "this"), n("customer")))),
     ("我给经理寄了两封信。",

@@ -123,11 +123,20 @@ def _core(item: Clause, after: list[Token]) -> list[Token]:
             out, times = out + times, []
         elif piece[0] == "{":
             number = int(piece[1])
-            if number or item.gap != "object":
+            if number >= len(item.args):
+                out = _without_recipient(out)
+            elif number or item.gap != "object":
                 out += noun_phrase(item.args[number][1])
         else:
             out.append((piece, (item.main,)))
     return out + times + last
+
+
+def _without_recipient(out: list[Token]) -> list[Token]:
+    """Nobody is named after 给 (我们昨天寄的报告): it goes, alone or as the end of a verb."""
+    text, sources = out[-1]
+    rest = text.removesuffix("给")
+    return [*out[:-1], (rest, sources)] if rest else out[:-1]
 
 
 def _is_definite(np: NP | None) -> bool:
