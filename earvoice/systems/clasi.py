@@ -56,7 +56,7 @@ from earvoice.nn.losses.waco import span_means, waco_loss
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.sessions.agent import AgentInterpreter, AgentSettings
-from earvoice.text.languages import language
+from earvoice.text.languages import direction_pairs
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Rate
 
@@ -90,14 +90,10 @@ class ClasiConfig(Config):
     @field_validator("directions")
     @classmethod
     def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        for direction in directions:
-            src, dash, tgt = direction.partition("-")
-            if not dash:
-                raise ValueError(f"{direction!r} must be two language codes such as 'zh-en'")
-            try:
-                language(src), language(tgt)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+        try:
+            direction_pairs(directions)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return directions
 
     @model_validator(mode="after")
@@ -109,8 +105,7 @@ class ClasiConfig(Config):
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Source and target of every direction."""
-        split = (direction.partition("-") for direction in self.directions)
-        return tuple((src, tgt) for src, _, tgt in split)
+        return direction_pairs(self.directions)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
 from earvoice.sessions.window_session import TOKENS_A_WORD
 from earvoice.text.chat import CHATS, ChatTemplate, Task
-from earvoice.text.languages import language
+from earvoice.text.languages import direction_pairs
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
@@ -99,14 +99,10 @@ class LlastConfig(Config):
     @field_validator("directions")
     @classmethod
     def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        for direction in directions:
-            src, dash, tgt = direction.partition("-")
-            if not dash:
-                raise ValueError(f"{direction!r} must be two language codes such as 'de-en'")
-            try:
-                language(src), language(tgt)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+        try:
+            direction_pairs(directions)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return directions
 
     @model_validator(mode="after")
@@ -121,8 +117,7 @@ class LlastConfig(Config):
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Source and target of every direction."""
-        split = (direction.partition("-") for direction in self.directions)
-        return tuple((src, tgt) for src, _, tgt in split)
+        return direction_pairs(self.directions)
 
     @property
     def src_lang(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -62,3 +63,18 @@ def language(code: str) -> Language:
     near = near or difflib.get_close_matches(primary, LANGUAGES, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
     raise UsageError(f"{code!r} is not a language code we know{hint}")
+
+
+def direction_pairs(directions: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Source and target of directions such as "de-en".
+
+    Errors: `UsageError` for one that is not two known languages.
+    """
+    pairs = []
+    for direction in directions:
+        src, dash, tgt = direction.partition("-")
+        if not dash:
+            raise UsageError(f"{direction!r} must be two language codes such as 'de-en'")
+        language(src), language(tgt)
+        pairs.append((src, tgt))
+    return tuple(pairs)

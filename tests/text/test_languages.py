@@ -1,7 +1,7 @@
 import pytest
 
 from earvoice.errors import UsageError
-from earvoice.text.languages import LANGUAGES, language
+from earvoice.text.languages import LANGUAGES, direction_pairs, language
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,11 @@ def test_the_table():
     )
     with pytest.raises(TypeError):
         LANGUAGES["xx"] = LANGUAGES["de"]
+
+
+def test_directions_are_pairs_of_known_languages():
+    assert direction_pairs(("zh-en", "en-zh")) == (("zh", "en"), ("en", "zh"))
+    with pytest.raises(UsageError, match="'ende' must be two language codes such as 'de-en'"):
+        direction_pairs(("de-en", "ende"))
+    with pytest.raises(UsageError, match="'xx' is not a language code"):
+        direction_pairs(("de-xx",))
