@@ -13,8 +13,8 @@ HEAD = """\
 # Faults that were tried
 
 What a live server has to survive, tried with scripted models on one machine with two cores, clients
-included; the page is written by `make faults`, which is `python -m tests.faults.table`; with names of
-rows it renews only these, so rows may be of different runs. Each is a function of that name in
+included; the page is written by `make faults`, which is `python -m tests.faults.table`; with names
+of rows it renews only these, so rows may be of different runs. Each is a function of that name in
 `tests/faults/rows*.py`, and the tests try each a few times. The server takes 50 control messages a
 second here, not 20.
 
