@@ -10,13 +10,14 @@ pytest.importorskip("pyroomacoustics")
 from earvoice.audio.arrays import GLASSES, SINGLE
 from earvoice.data.conversations import load_conversations
 from earvoice.data.synth import rooms
-from earvoice.data.synth.conversation.corpus import _Job, make_conversations, render_to_file
+from earvoice.data.synth.conversation.corpus import make_conversations, render_to_file
 from earvoice.data.synth.conversation.plan import (
     SPLITS,
     ConversationSpec,
     plan_conversations,
 )
 from earvoice.data.synth.engines import is_installed
+from earvoice.data.synth.folder import Job
 from earvoice.data.synth.voices import espeak_variants
 from earvoice.errors import DataError, UsageError
 
@@ -91,7 +92,7 @@ def test_a_corpus_is_reproducible_resumable_and_readable(tmp_path):
 def test_turns_are_where_their_sound_is(tmp_path):
     (plan, *_) = plan_conversations(spec(snrs=("clean",), bystander=0.0, overlap=0.0))
     (tmp_path / "audio").mkdir()
-    line = render_to_file(_Job(plan, tmp_path))
+    line = render_to_file(Job(plan, tmp_path))
     (tmp_path / "cuts.jsonl").write_text(line + "\n")
     (conversation,) = load_conversations(tmp_path)
     samples = conversation.read_samples()

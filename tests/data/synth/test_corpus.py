@@ -11,6 +11,7 @@ from earvoice.data.summary import summarise
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.corpus import render_to_file, synthesise
 from earvoice.data.synth.engines import is_installed, open_synthesizer
+from earvoice.data.synth.folder import Job
 from earvoice.data.synth.grammar import split_of
 from earvoice.data.synth.phones import PHONES
 from earvoice.data.synth.plan import CorpusSpec, plan_talks
@@ -197,7 +198,7 @@ def test_noise_has_the_level_it_claims(tmp_path):
 
 def render_to_file_line(spec, folder):
     (folder / "audio").mkdir(exist_ok=True)
-    return render_to_file(spec, folder)
+    return render_to_file(Job(spec, folder))
 
 
 def load_lines(line, folder):
