@@ -52,7 +52,7 @@ from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.retriever import Retriever, RetrieverConfig
 from earvoice.models.splice import IGNORED, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
-from earvoice.nn.losses.waco import span_means, waco_loss
+from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.sessions.agent import AgentInterpreter, AgentSettings
@@ -284,19 +284,13 @@ class Clasi(nn.Module):
         """Words of speech meet words of text (WACO, FASST's stage 1): a start for the adapter."""
         frames = self.encoder(batch.samples)
         speech = self.adapter(frames)
-        spans = batch.word_spans  # [N, 3]: item, first, last embedding
-        offset = spans[:, 0] * speech.shape[1]
-        spoken = span_means(speech.flatten(0, 1), offset + spans[:, 1], offset + spans[:, 2])
-        with torch.no_grad():
-            written = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
-        loss = waco_loss(spoken, written, self.config.waco_temperature)
-        # Cosine ignores scale; the language model does not. Pull the norm to the embeddings'.
-        gap = (spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()).log().square()
-        total = loss + 0.1 * gap
+        written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
+        total = found.with_norm
         if self.phone_head is not None and self.config.phone_weight:
             phone_loss, _ = self._phone_loss(frames, batch.phones)
             total = total + self.config.phone_weight * phone_loss
-        return {"loss": total, "waco": loss.detach()}
+        return {"loss": total, "waco": found.loss.detach(), "retrieval": found.retrieval}
 
     def agent_turn_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Cross entropy of turns: ASR, MT and ST, live and whole, with and without knowledge."""
@@ -350,9 +344,3 @@ class Clasi(nn.Module):
         known = labels >= 0
         accuracy = (logits.argmax(-1) == labels)[known].float().mean()
         return F.cross_entropy(logits[known].float(), labels[known]), accuracy.detach()
-
-
-def _pooled(embeddings: Tensor, mask: Tensor) -> Tensor:
-    """Means over real tokens: [N, M, D], [N, M] -> [N, D]."""
-    weights = mask.to(embeddings.dtype)[..., None]
-    return (embeddings * weights).sum(1) / weights.sum(1)

@@ -43,7 +43,7 @@ from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
 from earvoice.nn.losses.ctc import embedding_ctc_loss
-from earvoice.nn.losses.waco import span_means, waco_loss
+from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.masks import PADDING, PROMPT, SPEECH, Entries, consistency
 from earvoice.nn.state import State
 from earvoice.policies import Policy, WaitK
@@ -239,17 +239,10 @@ class Fasst(nn.Module):
         """Stage 1: word-aligned contrastive learning (eq. 7); the language model is frozen."""
         frames = self.encoder(batch.samples)
         speech = self.adapter(frames)
-        flat = speech.flatten(0, 1)
-        spans = batch.word_spans  # [N, 3]: item, first, last embedding
-        offset = spans[:, 0] * speech.shape[1]
-        spoken = span_means(flat, offset + spans[:, 1], offset + spans[:, 2])
-        with torch.no_grad():
-            written = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
-        loss = waco_loss(spoken, written, self.config.waco_temperature)
-        losses = {"waco": loss.detach(), "retrieval": _retrieval(spoken, written)}
-        # Cosine ignores scale; the language model does not. Pull the norm to the embeddings'.
-        norm_gap = (spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()).log().square()
-        total = loss + 0.1 * norm_gap if not self.config.faithful else loss
+        written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
+        total = found.loss if self.config.faithful else found.with_norm
+        losses = {"waco": found.loss.detach(), "retrieval": found.retrieval}
         return self._with_phones(total, losses, frames, batch)
 
     def ctc_objective(self, batch: Any) -> Mapping[str, Tensor]:
@@ -286,7 +279,7 @@ class Fasst(nn.Module):
         if batch.spoken is not None:
             speech = self.lm.embed(batch.spoken.ids)
             return self._translation_loss(speech, batch.targets, batch.spoken)
-        words = _pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        words = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
         silence = self.lm.embed(torch.tensor([[self._bound.pad_id]]))[0]
         table = torch.cat([silence, words])
         return self._translation_loss(table[batch.oracle], batch.targets)
@@ -398,17 +391,3 @@ def _joined(left: Entries, right: Entries) -> Entries:
             for name in ("order", "position", "kind", "segment")
         )
     )
-
-
-def _pooled(embeddings: Tensor, mask: Tensor) -> Tensor:
-    """Means over real tokens: [N, M, D], [N, M] -> [N, D]."""
-    weights = mask.to(embeddings.dtype)[..., None]
-    return (embeddings * weights).sum(1) / weights.sum(1)
-
-
-def _retrieval(spoken: Tensor, written: Tensor) -> Tensor:
-    """Share of words whose nearest text is a word of the same embedding."""
-    with torch.no_grad():
-        similarity = F.normalize(spoken.float(), dim=-1) @ F.normalize(written.float(), dim=-1).T
-        best = written[similarity.argmax(-1)]
-        return (best - written).abs().amax(-1).lt(1e-6).float().mean()

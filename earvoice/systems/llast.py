@@ -20,7 +20,7 @@ Faithful to the published code: features, prompts and chat templates byte for by
     Q4  frames are at most the window's; the code lets a longer clip blank its neighbours' text
     ours  `stack` (frames side by side before the adapter) and, of the encoder, `strides` and
           `padded`: they make a small model cheap; `phones`: a head with which a small encoder
-          learns to hear; `text_translate`, `listen`: what stands in for downloaded parts
+          learns to hear; `text_translate`, `waco`, `listen`: what stands in for downloaded parts
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from earvoice.agent.foreign import told
 from earvoice.audio.pauses import PauseKind, pause_finder
-from earvoice.config import Config, Count
+from earvoice.config import Config, Count, Positive, Share
 from earvoice.errors import UsageError
 from earvoice.models.adapters import Mlp
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
@@ -47,6 +47,7 @@ from earvoice.models.splice import IGNORED, Answer, Spliced, splice
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import lora_layers
 from earvoice.nn.losses.ctc import embedding_ctc_loss
+from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
@@ -85,7 +86,9 @@ class LlastConfig(Config):
     n: Count = 3
     segment_ms: Annotated[int, Field(ge=100)] = 1000  # step of a live stream
     pause_segments: Count = 8  # a pause ends a window from here on, else its 30 s do
+    waco_temperature: Positive = 0.1
     phones: Annotated[int, Field(ge=0)] = 0
+    phone_weight: Share = 0.0  # of the phoneme head beside other objectives
     align_att: AlignAttConfig = AlignAttConfig()
     pauses: PauseKind = "energy"
 
@@ -253,6 +256,7 @@ class Llast(nn.Module):
         """What a training stage can ask for; each maps a batch to named losses, `loss` in all."""
         return {
             "phones": self.phones_objective,
+            "waco": self.waco_objective,
             "text_translate": self.text_translate_objective,
             "listen": self.listen_objective,
             "translate": self.translate_objective,
@@ -261,8 +265,19 @@ class Llast(nn.Module):
     def translate_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Cross entropy of the answers: translations and transcripts alike."""
         with _seeded(batch.seed):
-            speech = self(batch.samples, batch.counts)
-            return self._answer_loss(speech, self._embeddings(batch), batch)
+            frames = self.encoder(batch.samples, batch.counts)
+            speech = self.adapter(self._stacked(frames, batch.counts))
+            losses = self._answer_loss(speech, self._embeddings(batch), batch)
+        return self._with_phones(losses["loss"], losses, frames, batch)
+
+    def waco_objective(self, batch: Any) -> Mapping[str, Tensor]:
+        """Words of speech meet words of text (WACO, FASST's stage 1): a start for the adapter."""
+        frames = self.encoder(batch.samples, batch.counts)
+        speech = self.adapter(self._stacked(frames, batch.counts))
+        written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
+        losses = {"waco": found.loss.detach(), "retrieval": found.retrieval}
+        return self._with_phones(found.with_norm, losses, frames, batch)
 
     def listen_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """The same, and CTC of the transcript over the LLM's embeddings, weighted 0.3.
@@ -286,21 +301,48 @@ class Llast(nn.Module):
         return losses | {"loss": losses["loss"] + CTC_WEIGHT * ctc, "ctc": ctc.detach()}
 
     def text_translate_objective(self, batch: Any) -> Mapping[str, Tensor]:
-        """Pre-training of a small LM: the embeddings of the source's tokens stand for speech."""
+        """Pre-training of a small LM: the embeddings of the source's words stand for speech.
+
+        Token by token; or, where the batch's text lies in time, each slot holds the mean of the
+        word that would be spoken then, which is what WACO teaches the encoder to give.
+        """
+        if any(batch.counts):
+            return self._answer_loss(self._written(batch), self._embeddings(batch), batch)
         heard = [self.lm.embed(torch.tensor(ids, dtype=torch.long)) for ids in batch.sources]
         counts = [len(ids) for ids in batch.sources]
         return self._answer_loss(pad_sequence(heard, batch_first=True), counts, batch)
 
+    def _written(self, batch: Any) -> Tensor:
+        """Words in place of speech: [B, N, D]; a pause is the padding token."""
+        words = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
+        pause = self.lm.embed(torch.tensor([self._bound.pad_id]))
+        slots = torch.zeros(len(batch.counts), max(self._embeddings(batch)), dtype=torch.long)
+        for number, (item, first, last) in enumerate(batch.word_spans.tolist(), start=1):
+            slots[item, first : last + 1] = number
+        return torch.cat([pause, words])[slots]
+
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
+        loss, accuracy = self._phone_loss(self.encoder(batch.samples, batch.counts), batch)
+        return {"loss": loss, "accuracy": accuracy}
+
+    def _phone_loss(self, frames: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
         if self.phone_head is None:
             raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        logits = self.phone_head(self.encoder(batch.samples, batch.counts)).float()
+        logits = self.phone_head(frames).float()
         labels = batch.phones[:, : logits.shape[1]]
         loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
         known = labels != IGNORED
-        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
-        return {"loss": loss, "accuracy": accuracy.detach()}
+        return loss, (logits.argmax(-1) == labels)[known].float().mean().detach()
+
+    def _with_phones(
+        self, total: Tensor, losses: Mapping[str, Tensor], frames: Tensor, batch: Any
+    ) -> Mapping[str, Tensor]:
+        if not self.config.phone_weight or self.phone_head is None:
+            return {**losses, "loss": total}
+        phone_loss, accuracy = self._phone_loss(frames, batch)
+        total = total + self.config.phone_weight * phone_loss
+        return {**losses, "phone_accuracy": accuracy, "loss": total}
 
     def _embeddings(self, batch: Any) -> list[int]:
         return [self.embeddings_of(count) for count in batch.counts]

@@ -43,6 +43,8 @@ class UtteranceMixture(Config):
 
     source: Literal["audio", "text"] = "audio"
     """text: sentences of the grammar, without sound, for a language model to learn on first."""
+    timed: bool = False
+    """Of text: words lie as they would be spoken, with their length and pauses, not in a row."""
     batch: Count = 16
     joined: Count = 1
     """Up to so many neighbouring sentences make an utterance, as a pause may not come between."""
@@ -65,8 +67,10 @@ class UtteranceBatch:
     """What an objective gets.
 
     samples [B, W] at 16 kHz, zeros behind each end, W 0 for text; counts: how many of each are
-    real; prompts and answers in token ids; sources: what is said in token ids; phones [B, T]:
-    a label per frame, `IGNORED` where unknown; seed: for everything random in the network.
+    real (of text in time, how many there would be); prompts and answers in token ids; sources:
+    what is said in token ids; word_spans [M, 3]: item, first and last speech embedding of each
+    word that is said, word_ids [M, P] and their mask; phones [B, T]: a label per frame, `IGNORED`
+    where unknown; seed: for everything random in the network.
     """
 
     samples: Tensor
@@ -74,6 +78,9 @@ class UtteranceBatch:
     prompts: tuple[Prompt, ...]
     answers: tuple[Answer, ...]
     sources: tuple[tuple[int, ...], ...]
+    word_spans: Tensor
+    word_ids: Tensor
+    word_ids_mask: Tensor
     phones: Tensor
     seed: int
     audio_s: float
@@ -89,11 +96,13 @@ class UtteranceCollator:
         chat: ChatTemplate,
         mixture: UtteranceMixture,
         window: WhisperConfig,
+        stack: int,
         augment: Augment | None,
         phones: Mapping[str, int],
     ) -> None:
         self.tokenizer, self.chat, self.mixture = tokenizer, chat, mixture
         self.window, self.augment, self.phones = window, augment, phones
+        self.embedding_samples = stack * window.samples_per_frame
 
     def __call__(self, utterances: Sequence[Utterance], rng: random.Random) -> UtteranceBatch:
         """One batch. All randomness comes from the given generator."""
@@ -102,15 +111,22 @@ class UtteranceCollator:
         for row, sound in enumerate(sounds):
             samples[row, : len(sound)] = sound
         answers = tuple(self._answer(utterance.text) for utterance in utterances)
+        counts = tuple(len(sound) for sound in sounds)
+        if self.mixture.source == "text" and self.mixture.timed:
+            counts = tuple(self._lasting(utterance) for utterance in utterances)
+        spans, ids, mask = self._words(utterances, counts)
         return UtteranceBatch(
             samples=torch.from_numpy(samples),
-            counts=tuple(len(sound) for sound in sounds),
+            counts=counts,
             prompts=tuple(
                 self.chat.encode(self.tokenizer, one.task, one.src_lang, one.tgt_lang)
                 for one in utterances
             ),
             answers=answers,
             sources=tuple(tuple(self.tokenizer.encode(one.transcript)) for one in utterances),
+            word_spans=spans,
+            word_ids=ids,
+            word_ids_mask=mask,
             phones=torch.from_numpy(self._phones(utterances, samples.shape[1])),
             seed=rng.getrandbits(63),
             audio_s=sum(map(len, sounds)) / SAMPLE_RATE,
@@ -124,6 +140,39 @@ class UtteranceCollator:
         if self.augment is None:
             return sound
         return self.augment(sound, len(sound), rng)
+
+    def _lasting(self, utterance: Utterance) -> int:
+        """The samples it would have, were it spoken."""
+        begin, rate = utterance.first_sample(self.mixture.margin_s), utterance.talk.sample_rate
+        end = round((utterance.sentences[-1].end_s + self.mixture.margin_s) * rate)
+        return min(end - begin, self.window.window_samples)
+
+    def _words(
+        self, utterances: Sequence[Utterance], counts: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Spans of all words that are heard, on the grid of speech embeddings, and their ids."""
+        spans, ids = [], []
+        for item, (one, count) in enumerate(zip(utterances, counts, strict=True)):
+            begin_s = one.first_sample(self.mixture.margin_s) / one.talk.sample_rate
+            slots = count // self.embedding_samples
+            for word in (word for sentence in one.sentences for word in sentence.words):
+                first = self._slot(word.start_s - begin_s)
+                last = min(slots - 1, max(first, self._slot(word.end_s - begin_s)))
+                pieces = self.tokenizer.encode(word.text)
+                if pieces and last >= first:
+                    spans.append([item, first, last])
+                    ids.append(pieces)
+        width = max(map(len, ids), default=1)
+        padded = [row + [0] * (width - len(row)) for row in ids]
+        mask = [[1] * len(row) + [0] * (width - len(row)) for row in ids]
+        return (
+            torch.tensor(spans, dtype=torch.long).reshape(-1, 3),
+            torch.tensor(padded, dtype=torch.long).reshape(-1, width),
+            torch.tensor(mask, dtype=torch.long).reshape(-1, width),
+        )
+
+    def _slot(self, time_s: float) -> int:
+        return max(0, round(time_s * SAMPLE_RATE) // self.embedding_samples)
 
     def _phones(self, utterances: Sequence[Utterance], samples: int) -> np.ndarray:
         """Frame labels: the phoneme that is spoken, 0 for silence, `IGNORED` where unknown."""
@@ -255,7 +304,8 @@ def utterance_examples(
             f"{system.config.kind!r} takes `data`"
         )
     window = system.config.encoder
-    collator = UtteranceCollator(tokenizer, chat, mixture, window, augment, phones)
+    stack = system.config.stack
+    collator = UtteranceCollator(tokenizer, chat, mixture, window, stack, augment, phones)
     if mixture.source == "text":
         return TextExamples(mixture, collator, pairs, seed=seed, stage=stage)
     found = utterances_of(mixture, pairs, talks, stage)

@@ -1,4 +1,4 @@
-"""LLaST's tiny recipe runs to the end: corpus, both stages, merged export, load, translate."""
+"""LLaST's tiny recipe runs to the end: corpus, all stages, merged export, load, translate."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Path
     return out
 
 
-@pytest.mark.parametrize("stage", ["base", "translate"])
+@pytest.mark.parametrize("stage", ["text", "waco", "base", "translate"])
 def test_loss_falls_in_every_stage(trained: Path, stage: str) -> None:
     records = [
         json.loads(line) for line in (trained / stage / "log.jsonl").read_text().split("\n")[:-1]
@@ -74,6 +74,8 @@ def test_the_exported_model_is_the_merged_one(trained: Path, tiny_corpus: Path) 
     assert last is not None
     adapted.load_state_dict(last.weights())
     for name, value in merged_state(adapted).items():
+        if name.startswith("phone_head."):
+            continue  # only training has it
         torch.testing.assert_close(system.state_dict()[name], value.bfloat16().float())
 
 
@@ -128,9 +130,8 @@ def test_earvoice_translate(trained: Path, tiny_corpus: Path, capsys) -> None:
 
 
 def test_a_resumed_run_ends_with_the_same_bytes(tiny_corpus: Path, tmp_path: Path) -> None:
-    short = ["stages.0.steps=6", "stages.0.save_every_steps=3", "stages.1.steps=4",
-             "stages.1.save_every_steps=2", "stages.1.validate_every_steps=0",
-             "stages.0.schedule_steps=6"]  # fmt: skip
+    short = [*(f"stages.{index}.steps=4" for index in range(4)),
+             "stages.3.save_every_steps=2", "stages.3.validate_every_steps=0"]  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run_recipe(recipe(tiny_corpus, whole, *short), Options(quiet=True))
     run_recipe(recipe(tiny_corpus, broken, *short), Options(quiet=True))
@@ -144,6 +145,6 @@ def test_a_resumed_run_ends_with_the_same_bytes(tiny_corpus: Path, tmp_path: Pat
 
 
 def test_a_direction_without_a_corpus_is_named(tiny_corpus: Path, tmp_path: Path) -> None:
-    wrong = recipe(tiny_corpus, tmp_path, f"stages.0.utterances.corpora={{fr-en: {tiny_corpus}}}")
+    wrong = recipe(tiny_corpus, tmp_path, f"stages.2.utterances.corpora={{fr-en: {tiny_corpus}}}")
     with pytest.raises(ConfigError, match=r"'fr-en' is not among system.directions, en-de, en-es"):
         run_recipe(wrong, Options(quiet=True))

@@ -57,9 +57,9 @@ def recipe(request, corpus, out, *more):
         "system.encoder={mels: 80, dim: 16, layers: 1, heads: 2, ffn_dim: 24, frames: 100}",
         "system.llm={vocab_size: 9, dim: 16, layers: 1, heads: 2, kv_heads: 2, ffn_dim: 24}",
         "system.directions=[en-de]",
-        "stages.1.init={'encoder.*': pretrained, 'lm.*': pretrained}",
-        "stages.1.steps=1",
-        "stages.1.validate_every_steps=0",
+        "stages.3.init={'encoder.*': pretrained, 'lm.*': pretrained}",
+        "stages.3.steps=1",
+        "stages.3.validate_every_steps=0",
     )
     path = request.config.rootpath / "recipes/llast/tiny.yaml"
     return load_yaml(path, RecipeConfig, [f"corpus=[{corpus}]", f"out={out}", *sizes, *more])
@@ -125,7 +125,7 @@ def test_a_token_that_is_there_is_no_new_one(originals, tmp_path, capsys):
 
 
 def test_what_a_folder_lacks_or_has_damaged_is_named(request, start, tiny_corpus, tmp_path):
-    found = recipe(request, tiny_corpus, tmp_path, "stages.1.init={'*': pretrained}")
+    found = recipe(request, tiny_corpus, tmp_path, "stages.3.init={'*': pretrained}")
     vocabulary = Tokenizer.load(start).vocab_size
     llm = found.system.llm.model_copy(update={"vocab_size": vocabulary})
     system = build(found.system.model_copy(update={"llm": llm}))

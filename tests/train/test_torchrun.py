@@ -18,14 +18,14 @@ from earvoice.train import checkpoint as checkpoints
 
 RECIPE = Path(__file__).parents[2] / "recipes/llast/tiny.yaml"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-SHORT = [f"stages.{stage}.{key}" for stage in (0, 1) for key in ("steps=4", "accumulate=2")]
+SHORT = [f"stages.{stage}.{key}" for stage in range(4) for key in ("steps=4", "accumulate=2")]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def command(corpus: Path, out: Path, *more: str) -> list[str]:
-    changes = [f"corpus=[{corpus}]", f"out={out}", "stages.1.validate_every_steps=0", *SHORT]
-    changes += ["stages.0.save_every_steps=2", "stages.1.save_every_steps=2"]
+    changes = [f"corpus=[{corpus}]", f"out={out}", "stages.3.validate_every_steps=0", *SHORT]
+    changes += ["stages.3.save_every_steps=2"]
     return ["-m", "earvoice.cli", "train", str(RECIPE), *changes, "--quiet", *more]
 
 
@@ -82,7 +82,7 @@ def test_a_killed_process_ends_all_and_the_job_goes_on(
 
 
 def test_an_error_is_told_once(tiny_corpus: Path, tmp_path: Path) -> None:
-    done = run([*TORCHRUN, *command(tiny_corpus, tmp_path, "stages.1.accumulate=3", "--stages",
+    done = run([*TORCHRUN, *command(tiny_corpus, tmp_path, "stages.3.accumulate=3", "--stages",
                                     "translate", "--reuse", "base=nowhere")])  # fmt: skip
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("earvoice: error:")]

@@ -37,7 +37,7 @@ def tokenizer(talks: list) -> Tokenizer:
 
 def examples(talks, tokenizer, pairs=(("en", "de"),), phones=(), **mixture):
     """The batches of a mixture for a system with the given directions."""
-    config = SimpleNamespace(pairs=pairs, kind="llast", encoder=WINDOW)
+    config = SimpleNamespace(pairs=pairs, kind="llast", encoder=WINDOW, stack=2)
     system = SimpleNamespace(chat=CHATS["tinyllama"], config=config)
     ids = {symbol: number + 1 for number, symbol in enumerate(phones)}
     return utterance_examples(
@@ -109,6 +109,36 @@ def test_text_needs_no_corpus_and_has_every_direction(tokenizer):
     said = {tokenizer.decode(ids) for ids in batch.sources}
     assert len(said) == 60
     assert all(np.array(batch.counts) == 0)
+
+
+def test_words_have_their_places_among_the_speech_embeddings(talks, tokenizer):
+    mixture = {"batch": 3, "transcripts": False, "joined": 2}
+    found = examples(talks, tokenizer, **mixture)
+    batch, chosen = found.batch(0), found._chosen(0)
+    slot_s = 2 * WINDOW.samples_per_frame / 16000
+    rows = iter(zip(batch.word_spans.tolist(), batch.word_ids, batch.word_ids_mask, strict=True))
+    for item, utterance in enumerate(chosen):
+        begin_s = max(0.0, utterance.sentences[0].start_s - 0.1)
+        for word in (word for sentence in utterance.sentences for word in sentence.words):
+            (row, first, last), ids, mask = next(rows)
+            assert row == item
+            assert tokenizer.decode(ids[mask.bool()].tolist()) == word.text
+            assert first * slot_s <= word.start_s - begin_s + 1e-3
+            assert (last + 2) * slot_s >= word.end_s - begin_s - 1e-3
+            assert last < batch.counts[item] / (2 * WINDOW.samples_per_frame)
+    assert next(rows, None) is None
+
+
+def test_text_in_time_lasts_as_long_as_it_would_be_spoken(tokenizer):
+    pairs = (("en", "de"),)
+    batch = examples([], tokenizer, pairs, source="text", batch=12, timed=True).batch(0)
+    assert batch.samples.shape == (12, 0)
+    assert min(batch.counts) > 0
+    lasts = {item: last for item, _, last in batch.word_spans.tolist()}
+    assert len(lasts) == 12
+    for item, last in lasts.items():
+        ends = (last + 1) * 2 * WINDOW.samples_per_frame
+        assert 0 <= batch.counts[item] - ends < 0.1 * 16000 + 2 * 2 * WINDOW.samples_per_frame
 
 
 def test_a_stage_can_take_some_directions(talks, tokenizer):

@@ -2,9 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+NORM_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class WordContrast:
+    """Spoken words beside written ones.
+
+    loss: WACO's; norm_gap: how far the spoken words' norm is from the written ones', squared
+    logarithm (cosine ignores scale, a language model does not); retrieval: share of spoken words
+    whose nearest written one is theirs, or one of the same embedding.
+    """
+
+    loss: Tensor
+    norm_gap: Tensor
+    retrieval: Tensor
+
+    @property
+    def with_norm(self) -> Tensor:
+        """The loss, and 0.1 of the gap (ours)."""
+        return self.loss + NORM_WEIGHT * self.norm_gap
+
+
+def word_contrast(
+    speech: Tensor, spans: Tensor, written: Tensor, temperature: float
+) -> WordContrast:
+    """What a batch's speech embeddings say of its words.
+
+    Shapes: speech [B, N, D]; spans [M, 3]: item, first and last embedding of a word, inclusive;
+    written [M, D]: the same words' text embeddings, which get no gradient.
+    """
+    written = written.detach()
+    offset = spans[:, 0] * speech.shape[1]
+    spoken = span_means(speech.flatten(0, 1), offset + spans[:, 1], offset + spans[:, 2])
+    gap = (spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()).log().square()
+    return WordContrast(
+        waco_loss(spoken, written, temperature), gap, _retrieval(spoken.detach(), written)
+    )
+
+
+def pooled(embeddings: Tensor, mask: Tensor) -> Tensor:
+    """Means over real tokens: [M, P, D], [M, P] -> [M, D]."""
+    weights = mask.to(embeddings.dtype)[..., None]
+    return (embeddings * weights).sum(1) / weights.sum(1)
 
 
 def span_means(x: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
@@ -43,3 +89,9 @@ def word_span(start_s: float, end_s: float, duration_s: float, length: int) -> t
     last = -int(-end_s / duration_s * length // 1) - 1
     first = min(max(first, 0), length - 1)
     return first, min(max(last, first), length - 1)
+
+
+def _retrieval(spoken: Tensor, written: Tensor) -> Tensor:
+    similarity = F.normalize(spoken.float(), dim=-1) @ F.normalize(written.float(), dim=-1).T
+    best = written[similarity.argmax(-1)]
+    return (best - written).abs().amax(-1).lt(1e-6).float().mean()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earvoice.nn.losses.waco import span_means, waco_loss, word_span
+from earvoice.nn.losses.waco import pooled, span_means, waco_loss, word_contrast, word_span
 
 
 def by_loops(speech, text, temperature):
@@ -141,3 +141,33 @@ def test_word_spans_as_in_the_authors_code(start_s, end_s, duration_s, length, s
 def test_a_word_always_has_an_embedding(start_s, length_s, duration_s, length):
     first, last = word_span(start_s, start_s + length_s, duration_s, length)
     assert 0 <= first <= last < length
+
+
+def test_words_of_a_batch_are_compared_at_their_places():
+    torch.manual_seed(0)
+    speech = torch.randn(2, 5, 4)
+    spans = torch.tensor([[0, 0, 1], [1, 2, 2], [1, 3, 4]])
+    spoken = torch.stack([speech[0, :2].mean(0), speech[1, 2], speech[1, 3:].mean(0)])
+    written = torch.randn(3, 4, requires_grad=True)
+    found = word_contrast(speech, spans, written, 0.1)
+    torch.testing.assert_close(found.loss, waco_loss(spoken, written, 0.1))
+    ratio = spoken.norm(dim=-1).mean() / written.norm(dim=-1).mean()
+    torch.testing.assert_close(found.norm_gap, ratio.log() ** 2)
+    torch.testing.assert_close(found.with_norm, found.loss + 0.1 * found.norm_gap)
+    assert not found.loss.requires_grad  # the text side is not learnt
+
+
+def test_retrieval_counts_words_that_find_their_own_text():
+    written = torch.eye(4)
+    speech = torch.stack([written[0], written[2], written[2], 5 * written[3]])[None]
+    spans = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 2, 2], [0, 3, 3]])
+    assert word_contrast(speech, spans, written, 0.1).retrieval == 0.75
+    twice = torch.stack([written[0], written[2], written[2], written[3]])
+    assert word_contrast(speech, spans, twice, 0.1).retrieval == 1.0  # a repetition is right
+
+
+def test_a_word_is_the_mean_of_its_real_pieces():
+    pieces = torch.tensor([[[2.0], [4.0]], [[6.0], [100.0]]])
+    torch.testing.assert_close(
+        pooled(pieces, torch.tensor([[1, 1], [1, 0]])), torch.tensor([[3.0], [6.0]])
+    )
