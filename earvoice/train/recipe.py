@@ -42,12 +42,19 @@ from earvoice.train.export import export_model
 from earvoice.train.lock import FolderLock
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.start import given_vocabulary, pretrained_vocabulary, starting_weights
+from earvoice.train.start import (
+    given_vocabulary,
+    pretrained_vocabulary,
+    providing,
+    starting_weights,
+)
 from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation, Waits
 from earvoice.units import SAMPLE_RATE
 
 PHONES_FILE = "phones.json"
+PHONE_HEAD = "phone_head.weight"
+LM_WEIGHTS = "lm.embedding.weight"
 TOKENIZER_FILE = "tokenizer.json"
 _PROMPT_EVERY = 40
 """Sentences between two prompts in the text a vocabulary is learnt from."""
@@ -94,7 +101,8 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
     reuse = options.reuse or {}
     talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
     tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
-    phones = ranks.in_turn(lambda: _phone_ids(talks, out, recipe.system.phones, reuse))
+    heads = providing(recipe, PHONE_HEAD, reuse)
+    phones = ranks.in_turn(lambda: _phone_ids(talks, out, recipe.system.phones, heads))
     recipe = _with_vocabulary(recipe, tokenizer)
     ranks.lead(lambda: (out / "recipe.json").write_text(recipe.model_dump_json(indent=1)))
     system = _system(recipe, tokenizer)
@@ -176,7 +184,8 @@ def vocabulary(
     Raises: ConfigError when the run's vocabulary is not the pretrained model's.
     """
     llm_folder = getattr(getattr(recipe.system, "llm", None), "folder", "")
-    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(reuse or {}, llm_folder)
+    taken = providing(recipe, LM_WEIGHTS, reuse or {})
+    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(taken, llm_folder)
     if path.exists():
         tokenizer = Tokenizer.load(path)
         if given is not None and given_vocabulary(given, recipe.system) != tokenizer:

@@ -26,6 +26,21 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / WEIGHTS_FILE).is_file() and (folder / MANIFEST).is_file()
 
 
+def providing(recipe: RecipeConfig, name: str, reuse: Mapping[str, str]) -> dict[str, str]:
+    """Those of the reused folders from which some stage takes the weights called `name`.
+
+    A vocabulary comes with the language model that knows it, phoneme numbers with their head; an
+    encoder that is reused alone brings neither.
+    """
+    sources = {
+        source
+        for index in range(len(recipe.stages))
+        for pattern, source in _sources(recipe, index).items()
+        if matches(name, [pattern])
+    }
+    return {source: folder for source, folder in reuse.items() if source in sources}
+
+
 def pretrained_vocabulary(reuse: Mapping[str, str], llm_folder: str = "") -> Path | None:
     """The vocabulary that comes with reused model folders, or with the language model's.
 
@@ -63,10 +78,7 @@ def starting_weights(
     By default everything comes from the stage before.
     reuse: stage name -> folder of a stage of another run, or a model folder.
     """
-    stage = recipe.stages[index]
-    sources = stage.init
-    if sources is None:
-        sources = {"*": recipe.stages[index - 1].name} if index else {}
+    stage, sources = recipe.stages[index], _sources(recipe, index)
     check_patterns(sources, fresh, f"stage {stage.name!r}: init")
     weights = dict(fresh)
     read: dict[Path, dict[str, Tensor]] = {}
@@ -87,6 +99,14 @@ def starting_weights(
                 )
             weights[name] = value.to(fresh[name].dtype)
     return weights
+
+
+def _sources(recipe: RecipeConfig, index: int) -> Mapping[str, str]:
+    """What a stage starts from, name pattern -> stage: the stage before by default."""
+    given = recipe.stages[index].init
+    if given is not None:
+        return given
+    return {"*": recipe.stages[index - 1].name} if index else {}
 
 
 def _weights_of(folder: Path, stage: str, source: str) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from earvoice.systems import build
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig
-from earvoice.train.start import pretrained_vocabulary, starting_weights
+from earvoice.train.start import pretrained_vocabulary, providing, starting_weights
 from tests.exported import flip_bit
 
 transformers = pytest.importorskip("transformers")
@@ -151,3 +151,26 @@ def test_the_vocabulary_of_another_run_is_not_taken(tmp_path):
     (tmp_path / "run/phones").mkdir(parents=True)
     (tmp_path / "run/tokenizer.json").write_text("{}")
     assert pretrained_vocabulary({"phones": str(tmp_path / "run/phones")}) is None
+
+
+@pytest.mark.parametrize(
+    ("init", "gives"),
+    [
+        ("{'encoder.*': pretrained}", False),
+        ("{'encoder.*': pretrained, 'lm.*': pretrained}", True),
+        ("{'*': pretrained}", True),
+        ("{'*': base}", False),
+    ],
+)
+def test_a_vocabulary_comes_with_the_language_model_only(init, gives, request, tmp_path):
+    found = recipe(request, tmp_path, tmp_path, f"stages.3.init={init}")
+    reuse = {"pretrained": "somewhere"}
+    assert providing(found, "lm.embedding.weight", reuse) == (reuse if gives else {})
+    assert providing(found, "lm.embedding.weight", {"base": "x"}) == (
+        {"base": "x"} if "base" in init else {}
+    )
+
+
+def test_the_stage_before_is_what_a_stage_takes_by_default(request, tmp_path):
+    found = recipe(request, tmp_path, tmp_path)
+    assert providing(found, "phone_head.weight", {"text": "x", "nothing": "y"}) == {"text": "x"}
