@@ -117,7 +117,8 @@ def figures(measured: Measured, on: str) -> dict[str, Any]:
     if not turns:
         return {"turns": 0}
     said = [" ".join(word.text for word in turn.translation) for turn in turns]
-    bleu, low, high = bleu_with_interval(said, [turn.turn.target.text for turn in turns], 1)
+    wanted = [turn.turn.target.text for turn in turns]
+    bleu, low, high = bleu_with_interval(said, wanted, turns[0].turn.into, 1)
     errors = sum(turn.errors for turn in turns)
     if on == "conversations":
         errors += sum(item.spare for item in measured.heard)

@@ -5,10 +5,11 @@ Two ways to hear a test set:
     sentences   each sentence cut out with 0.2 s around it, one session each
     talks       whole talks of minutes, one session each, as in a room
 
-Quality is sacrebleu's BLEU (13a) with a 95 % bootstrap interval over sessions; a talk is one
-segment, scored whole, because no resegmentation is needed to compare one text with one text.
-Lag is LAAL (2206.05807) on the ideal clock: computation is not counted, so it is a property of
-the model and not of the machine.
+Quality is sacrebleu's BLEU (the target language's tokens) with a 95 % bootstrap interval over
+sessions; a talk is one segment, scored whole, because no resegmentation is needed to compare one
+text with one text. Lag is LAAL (2206.05807) on the ideal clock: computation is not counted, so it
+is a property of the model and not of the machine. Words, or characters of languages without
+spaces, are timed as in a run's log: by the commit that wrote their last letter.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ import numpy as np
 
 from earvoice.audio import Audio
 from earvoice.data.manifest import Talk
+from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.latency import Timed, Undefined, length_adaptive_average_lagging
-from earvoice.events import Commit, Event
+from earvoice.eval.sums import text_sums
+from earvoice.eval.units import default_unit, reference_units
+from earvoice.eval.written import Logged, Recorded, RecordingHead, hypothesis_of
+from earvoice.events import Event, Stamped
 from earvoice.policies import PolicySpec, format_policy
 from earvoice.session import Interpreter, Request, Session
 from earvoice.units import SAMPLE_RATE
@@ -40,15 +45,6 @@ class Item:
     engine: str
     samples: np.ndarray
     reference: str
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a session wrote: its text, and per word the seconds of audio heard by then."""
-
-    text: str
-    delays_s: tuple[float, ...]
-    duration_s: float
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def measure(
 ) -> Quality:
     """Runs every item through a session of its own, `batch` sessions at a time."""
     ordered = sorted(range(len(items)), key=lambda index: -len(items[index].samples))
-    heard: dict[int, Heard] = {}
+    heard: dict[int, Hypothesis] = {}
     for start in range(0, len(ordered), batch):
         group = ordered[start : start + batch]
         chosen = Request(request.src_lang, request.tgt_lang, policy)
@@ -112,7 +108,10 @@ def measure(
         heard |= dict(zip(group, found, strict=True))
     results = [heard[index] for index in range(len(items))]
     bleu, low, high = bleu_with_interval(
-        [result.text for result in results], [item.reference for item in items], seed
+        [result.text for result in results],
+        [item.reference for item in items],
+        request.tgt_lang,
+        seed,
     )
     lags = [laal_ms(result, item.reference) for result, item in zip(results, items, strict=True)]
     defined = [lag for lag in lags if lag is not None]
@@ -125,7 +124,7 @@ def measure(
         bleu_low=low,
         bleu_high=high,
         laal_ms=round(sum(defined) / len(defined), 1) if defined else 0.0,
-        by_engine=_by_engine(results, items),
+        by_engine=_by_engine(results, items, request.tgt_lang),
     )
 
 
@@ -136,8 +135,8 @@ def as_dict(quality: Quality) -> dict[str, Any]:
 
 def _together(
     interpreter: Interpreter, audio: Sequence[np.ndarray], request: Request
-) -> list[Heard]:
-    """Sessions advanced as one batch; each word is stamped with the audio its session had used."""
+) -> list[Hypothesis]:
+    """Sessions advanced as one batch; each event is stamped with the audio its session had used."""
     sessions = [interpreter.open(request) for _ in audio]
     events: list[list[tuple[Event, float]]] = [[] for _ in audio]
     for session, samples in zip(sessions, audio, strict=True):
@@ -155,7 +154,7 @@ def _together(
     for index, session in enumerate(sessions):
         events[index] += [(event, len(audio[index]) / SAMPLE_RATE) for event in session.finish()]
     return [
-        _heard(found, len(samples) / SAMPLE_RATE)
+        _written(found, len(samples) / SAMPLE_RATE, request.tgt_lang)
         for found, samples in zip(events, audio, strict=True)
     ]
 
@@ -165,51 +164,49 @@ def _whole_chunk_waits(interpreter: Interpreter, session: Session) -> bool:
     return session.lag_s >= chunk_s
 
 
-def _heard(events: Sequence[tuple[Event, float]], duration_s: float) -> Heard:
-    text = ""
-    delays: list[float] = []
-    for event, used_s in events:
-        if isinstance(event, Commit):
-            text += event.text
-            delays += [used_s] * (len(text.split()) - len(delays))
-    return Heard(text, tuple(delays), duration_s)
+def _written(events: Sequence[tuple[Event, float]], duration_s: float, language: str) -> Hypothesis:
+    head = RecordingHead("session", round(duration_s * 1_000_000), default_unit(language))
+    stamped = [
+        Logged(Stamped(number, used_s, used_s, event), 0, 0)
+        for number, (event, used_s) in enumerate(events)
+    ]
+    return hypothesis_of(Recorded(head, stamped, 0, "session"))
 
 
 def bleu_with_interval(
-    hypotheses: Sequence[str], references: Sequence[str], seed: int
+    hypotheses: Sequence[str], references: Sequence[str], language: str, seed: int
 ) -> tuple[float, float, float]:
     """Corpus BLEU and the bounds of its 95 % bootstrap interval over segments."""
-    from sacrebleu.metrics import BLEU
-
-    metric = BLEU(tokenize="13a")
-    score = metric.corpus_score(list(hypotheses), [list(references)]).score
-    statistics = np.array(metric._extract_corpus_statistics(list(hypotheses), [list(references)]))
-    generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(BOOTSTRAPS):
-        picked = generator.integers(0, len(statistics), len(statistics))
-        draws.append(metric._compute_score_from_stats(statistics[picked].sum(0).tolist()).score)
+    sums = text_sums("bleu", language, hypotheses, references)
+    generator, count = np.random.default_rng(seed), len(sums.items)
+    draws = [
+        sums.figure(sums.items[generator.integers(0, count, count)].sum(axis=0))
+        for _ in range(BOOTSTRAPS)
+    ]
     low, high = np.percentile(draws, [2.5, 97.5])
-    return round(score, 2), round(float(low), 2), round(float(high), 2)
+    return round(sums.value, 2), round(float(low), 2), round(float(high), 2)
 
 
-def laal_ms(heard: Heard, reference: str) -> float | None:
+def laal_ms(written: Hypothesis, reference: str) -> float | None:
     """LAAL (2206.05807) on the ideal clock; None when nothing was written."""
-    delays_us = [round(delay_s * 1_000_000) for delay_s in heard.delays_s]
-    item = Timed(delays_us, round(heard.duration_s * 1_000_000), len(reference.split()))
+    length = reference_units(reference, written.unit)
     try:
-        return length_adaptive_average_lagging(item)
+        return length_adaptive_average_lagging(
+            Timed(list(written.delays_us), written.source_us or 0, length)
+        )
     except Undefined:
         return None
 
 
-def _by_engine(results: Sequence[Heard], items: Sequence[Item]) -> dict[str, float]:
+def _by_engine(
+    results: Sequence[Hypothesis], items: Sequence[Item], language: str
+) -> dict[str, float]:
     """BLEU per synthesizer, where a set mixes several."""
     scores = {}
     for engine in sorted({item.engine for item in items}):
         chosen = [i for i, item in enumerate(items) if item.engine == engine]
         scores[engine] = bleu_with_interval(
-            [results[i].text for i in chosen], [items[i].reference for i in chosen], 1
+            [results[i].text for i in chosen], [items[i].reference for i in chosen], language, 1
         )[0]
     return scores
 

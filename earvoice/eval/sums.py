@@ -181,11 +181,18 @@ def _ratio(sums: Array) -> Array:
 
 
 def _of_texts(name: str, scored: Scored) -> Sums:
-    """The counts that sacrebleu takes from every pair of texts."""
-    metric, figure = _sacrebleu(name, scored.language)
     texts = [item.text for item in scored.items]
     references = [item.reference for item in scored.items]
-    counts = metric._extract_corpus_statistics(texts, [references]) if texts else []
+    return text_sums(name, scored.language, texts, references)
+
+
+def text_sums(name: str, language: str, texts: Sequence[str], references: Sequence[str]) -> Sums:
+    """The counts that sacrebleu takes from every pair of texts.
+
+    name: bleu, chrf or ter; language: of the target, which chooses BLEU's tokenizer.
+    """
+    metric, figure = _sacrebleu(name, language)
+    counts = metric._extract_corpus_statistics(list(texts), [list(references)]) if texts else []
     return Sums(np.array(counts, dtype=np.float64).reshape(len(texts), -1), figure)
 
 
