@@ -52,6 +52,7 @@ from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.retriever import Retriever, RetrieverConfig
 from earvoice.models.splice import IGNORED, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
+from earvoice.nn.losses.frames import frame_loss
 from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.state import State
 from earvoice.policies import Policy
@@ -340,7 +341,4 @@ class Clasi(nn.Module):
     def _phone_loss(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.phone_head is None:
             raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        logits = self.phone_head(frames)
-        known = labels >= 0
-        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
-        return F.cross_entropy(logits[known].float(), labels[known]), accuracy.detach()
+        return frame_loss(self.phone_head(frames), labels)

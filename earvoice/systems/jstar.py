@@ -34,7 +34,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -44,8 +43,8 @@ from earvoice.config import Config, Count, Share
 from earvoice.errors import UsageError
 from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
 from earvoice.models.frontend import Frontend, FrontendConfig
-from earvoice.models.splice import IGNORED
 from earvoice.models.transducer import BLANK, LstmConfig, Transducer, TransducerConfig
+from earvoice.nn.losses.frames import frame_loss
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.search.transducer import TransducerSettings
@@ -275,13 +274,10 @@ class Jstar(nn.Module):
         if self.phone_head is None:
             raise RuntimeError("this configuration has no phoneme head: set `phones`")
         fast, _ = self._fast(batch)
-        logits = self.phone_head(fast).float()
+        logits = self.phone_head(fast)
         labels = batch.phones[:, : fast.shape[1]]
-        logits = logits[:, : labels.shape[1]]
-        known = labels != IGNORED
-        loss = F.cross_entropy(logits[known], labels[known])
-        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
-        return {"loss": loss, "accuracy": accuracy.detach()}
+        loss, accuracy = frame_loss(logits[:, : labels.shape[1]], labels)
+        return {"loss": loss, "accuracy": accuracy}
 
     def asr_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """The fast stack and its transducer alone."""

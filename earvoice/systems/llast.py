@@ -47,6 +47,7 @@ from earvoice.models.splice import IGNORED, Answer, Spliced, splice
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import lora_layers
 from earvoice.nn.losses.ctc import embedding_ctc_loss
+from earvoice.nn.losses.frames import frame_loss
 from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
@@ -329,11 +330,8 @@ class Llast(nn.Module):
     def _phone_loss(self, frames: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
         if self.phone_head is None:
             raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        logits = self.phone_head(frames).float()
-        labels = batch.phones[:, : logits.shape[1]]
-        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-        known = labels != IGNORED
-        return loss, (logits.argmax(-1) == labels)[known].float().mean().detach()
+        logits = self.phone_head(frames)
+        return frame_loss(logits, batch.phones[:, : logits.shape[1]])
 
     def _with_phones(
         self, total: Tensor, losses: Mapping[str, Tensor], frames: Tensor, batch: Any

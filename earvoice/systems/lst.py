@@ -49,6 +49,7 @@ from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.llm_config import LlmConfig, build_lm, width_of
 from earvoice.models.splice import IGNORED, Answer, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
+from earvoice.nn.losses.frames import frame_loss
 from earvoice.nn.losses.masked import masked_frames, random_codes
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
@@ -290,14 +291,12 @@ class Lst(nn.Module):
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
         frames = [self.frames(samples) for samples in self._utterances(batch)]
-        logits = torch.cat([self._phone_logits(part) for part in frames]).float()
+        logits = torch.cat([self._phone_logits(part) for part in frames])
         labels = torch.cat(
             [row[: len(part)] for row, part in zip(batch.phones, frames, strict=True)]
         )
-        loss = F.cross_entropy(logits, labels)
-        known = labels != IGNORED
-        accuracy = (logits.argmax(-1) == labels)[known].float().mean()
-        return {"loss": loss, "accuracy": accuracy.detach()}
+        loss, accuracy = frame_loss(logits, labels)
+        return {"loss": loss, "accuracy": accuracy}
 
     def ctc_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """CTC of the phonemes (silence is the blank): what the paper's encoder is tuned by."""

@@ -17,8 +17,9 @@ PAUSE_S = 120.0
 
 _RATES = ("audio s/s", "tokens/s", "MFU", "GiB")
 _WINDOW_STEPS = 100
-_KEYS = {"phones": "loss", "waco": "retrieval"}
-"""What is shown of an objective; of all others the loss of the target tokens, `nll`."""
+_KEYS = {"waco": "retrieval"}
+"""What is shown of an objective; of all others the loss of the target tokens, `nll`, or the loss of
+those that write none."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def summarise(out: Path, stages: Sequence[tuple[str, str]]) -> list[StageSummary
     Raises: UsageError when none of them has.
     """
     found = [
-        _stage(out / name / LOG_NAME, name, _KEYS.get(objective, "nll"))
+        _stage(out / name / LOG_NAME, name, _KEYS.get(objective))
         for name, objective in stages
         if (out / name / LOG_NAME).is_file()
     ]
@@ -71,8 +72,10 @@ def table(summaries: Sequence[StageSummary]) -> str:
     return "\n".join(lines)
 
 
-def _stage(path: Path, name: str, key: str) -> StageSummary:
-    records = [record for record in _records(path) if isinstance(record.get(key), int | float)]
+def _stage(path: Path, name: str, key: str | None) -> StageSummary:
+    everything = _records(path)
+    key = key or ("nll" if any("nll" in record for record in everything) else "loss")
+    records = [record for record in everything if isinstance(record.get(key), int | float)]
     steps = max((int(record["step"]) for record in records), default=0)
     # Of steps that were done again after an interruption, the last record counts.
     values = {int(record["step"]): float(record[key]) for record in records}

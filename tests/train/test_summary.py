@@ -57,3 +57,12 @@ def test_throughput_and_memory(tmp_path):
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="no log of a stage"):
         summarise(tmp_path, [("a", "wait_k")])
+
+
+def test_an_objective_without_words_shows_its_loss(tmp_path):
+    (tmp_path / "ctc").mkdir()
+    lines = [{"step": s, "time_s": float(s), "loss": 3.0 - s / 100, "ctc": 1.0} for s in (10, 20)]
+    (tmp_path / "ctc/log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (found,) = summarise(tmp_path, [("ctc", "ctc")])
+    assert (found.figure, found.steps) == ("loss", 20)
+    assert found.first == pytest.approx(2.85)
