@@ -1,0 +1,78 @@
+"""What ships: small, whole, with a card, and of use on talks that were never seen."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from earvoice.bench.quality import measure, sentence_items
+from earvoice.data.manifest import load_talks
+from earvoice.data.synth.corpus import synthesise
+from earvoice.data.synth.engines import is_installed
+from earvoice.data.synth.plan import CorpusSpec
+from earvoice.loading import load
+from earvoice.models.files import verify_manifest
+from earvoice.policies import WaitK
+from earvoice.session import Request
+from earvoice.zoo import list_models
+
+CARDS = {card.name: card for card in list_models()}
+WHOLE = WaitK(100, 3)
+
+
+def directions(card):
+    """Of a system with several, those of its configuration."""
+    config = json.loads((card.path / "config.json").read_text())
+    return config.get("directions") or [f"{config['src_lang']}-{config['tgt_lang']}"]
+
+
+SENTENCES = [
+    (card.name, *direction.split("-"))
+    for card in CARDS.values()
+    if card.system in ("fasst", "lst", "llast")
+    for direction in directions(card)
+]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_model_is_small_whole_and_described(name):
+    card = CARDS[name]
+    assert card.size_mb <= 20
+    verify_manifest(card.path, required=("model.safetensors", "config.json", "tokenizer.json"))
+    described = (card.path / "README.md").read_text(encoding="utf-8")
+    for heading in (
+        f"# {name}\n",
+        "**Data.**",
+        "**Recipe.**",
+        "**Cost.**",
+        "## Figures",
+        "## Limits",
+    ):
+        assert heading in described
+    assert f"{card.params / 1e6:.1f} million parameters" in described
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory):
+    """A test talk of half a minute in a language, with all translations it has."""
+    made: dict[str, Path] = {}
+
+    def make(language: str, target: str) -> Path:
+        pair = f"{language}-{target}"
+        if pair not in made:
+            folder = tmp_path_factory.mktemp(pair)
+            spec = CorpusSpec("test", (pair,), 0.008, 77, (0.5, 0.5), ("espeak",))
+            synthesise(spec, folder, jobs=1)
+            made[pair] = folder
+        return made[pair]
+
+    return make
+
+
+@pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")
+@pytest.mark.parametrize(("name", "src", "tgt"), SENTENCES)
+def test_sentences_never_seen_are_translated(name, src, tgt, spoken):
+    items = sentence_items(list(load_talks(spoken(src, tgt))), tgt, 8)
+    found = measure(load(name), items, Request(src, tgt), WHOLE, "sentences")
+    assert found.items == 8
+    assert found.bleu > 60
