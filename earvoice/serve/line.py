@@ -44,8 +44,9 @@ class Line:
         raise EngineError("it ended while loading; its own message is above")
 
     def send(self, message: Message) -> None:
-        """Say something."""
-        self._writer.write(pack(message))
+        """Say something; without effect once it is gone, which `listen` is about to notice."""
+        if not self._writer.is_closing():
+            self._writer.write(pack(message))
 
     async def drain(self) -> None:
         """Wait until what was said is on its way."""
