@@ -15,13 +15,12 @@ ROOT = Path(__file__).parents[2]
 class Launcher:
     """Starts as many as it is told to, and none for those that die."""
 
+    host = "127.0.0.1"
+
     def __init__(self, count, settings):
         self._count, self._settings = count, settings
         self.children = {}
         self.dial = None
-
-    def begin(self):
-        return "127.0.0.1"
 
     def deploy(self, dial):
         self.dial = dial

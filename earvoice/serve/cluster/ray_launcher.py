@@ -27,38 +27,36 @@ from earvoice.serve.engine import ServedModel
 from earvoice.serve.engines import Connect, Owner
 from earvoice.serve.line import EngineError
 from earvoice.serve.settings import RaySettings, ServeSettings
+from earvoice.units import Seconds
 
 _APP = "earvoice"
 _POLICY = "earvoice.serve.cluster.scaling:LagPolicy"
 _LOOPBACK = "127.0.0.1"
-_HEALTH_S = 2.0
+_HEALTH_S: Seconds = 2.0
+_LOOK_BACK_S: Seconds = 15.0
+"""Lag is averaged over so long; replicas tell Ray Serve every 10 s."""
 
 Load = Callable[[], Mapping[str, ServedModel]]
 
 
 class RayLauncher:
-    """See `replicas.Launcher`. `load` must be importable on every machine of the cluster."""
+    """See `replicas.Launcher`. `load` must be importable on every machine of the cluster.
+
+    To be made in the main thread before a server takes the signals, because Ray takes them too.
+    Joins a cluster, or starts one of this machine. Errors: `EngineError`.
+    """
 
     def __init__(self, load: Load, settings: ServeSettings) -> None:
         self._load = load
         self._ray: RaySettings = settings.ray
         self._engine = settings.engine
-        self._own = False  # the cluster was started here and ends with this process
-
-    def begin(self) -> str:
-        """Join the cluster, or start one of this machine. Errors: `EngineError`."""
-        common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        address = self._ray.address
         try:
-            self._own = not self._join(address or "auto", common, must=address is not None)
-            if self._own:
-                ray.init("local", include_dashboard=False, **common)
+            self._own = _join(self._ray.address)  # ends with this process
             serve.start(proxy_location="Disabled")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise EngineError(f"Ray cannot be used: {_first_line(error)}") from error
-        if self._ray.host is not None:
-            return self._ray.host
-        return _LOOPBACK if self._own else ray.util.get_node_ip_address()
+        reached = _LOOPBACK if self._own else ray.util.get_node_ip_address()
+        self.host: str = self._ray.host or reached
 
     def deploy(self, dial: Dial) -> None:
         """One application with the replicas; in place of one that an earlier server left."""
@@ -71,7 +69,7 @@ class RayLauncher:
             max_replicas=self._ray.max_replicas,
             upscale_delay_s=self._ray.scale_up_s,
             downscale_delay_s=self._ray.scale_down_s,
-            look_back_period_s=10.0,
+            look_back_period_s=_LOOK_BACK_S,
             policy=policy,
         )
         deployment = serve.deployment(
@@ -108,27 +106,30 @@ class RayLauncher:
         finally:
             ray.shutdown()
 
-    def _join(self, address: str, common: Mapping[str, Any], *, must: bool) -> bool:
-        """Whether there is a cluster and this process is in it now."""
-        if address == "local":
-            return False
-        try:
-            ray.init(address, **common)
-        except ConnectionError:
-            if must:
-                raise
-            return False
-        return True
-
 
 def ray_replicas(load: Load, settings: ServeSettings) -> Connect:
-    """What a server is given in place of an engine's command."""
+    """What a server is given in place of an engine's command. Errors: `EngineError`."""
+    launcher = RayLauncher(load, settings)
 
     def connect(owner: Owner) -> Replicas:
-        launcher = RayLauncher(load, settings)
         return Replicas(launcher, settings.engine, owner, settings.ray.port)
 
     return connect
+
+
+def _join(address: str | None) -> bool:
+    """Join a cluster. Returns whether it was started here. Errors: those of Ray."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address != "local":
+        try:
+            ray.init(address or "auto", **quiet)
+            return False
+        except ConnectionError:
+            if address is not None:
+                raise
+    ray.init("local", include_dashboard=False, **quiet)
+    return True
 
 
 def _first_line(error: BaseException) -> str:

@@ -33,8 +33,9 @@ _log = logging.getLogger("earvoice.serve")
 class Launcher(Protocol):
     """What starts replicas, and others for those that die. Called in a thread, not in the loop."""
 
-    def begin(self) -> str:
-        """Be ready to start some. Returns the address of this machine that they reach."""
+    @property
+    def host(self) -> str:
+        """The address of this machine that they reach."""
 
     def deploy(self, dial: Dial) -> None:
         """See to it that there are replicas, from now on; does not wait for them."""
@@ -84,7 +85,7 @@ class Replicas:
     async def start(self) -> None:
         """Have replicas started, and wait for the first. Errors: `EngineError`."""
         try:
-            host = await asyncio.to_thread(self._launcher.begin)
+            host = self._launcher.host
             self._server = await asyncio.start_server(
                 self._connected, host, self._port, limit=1 << 20
             )
