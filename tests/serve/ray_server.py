@@ -21,7 +21,12 @@ class RayServer:
         text = ServeSettings(**settings).model_dump_json()
         command = [sys.executable, "-m", "tests.serve.ray_server", text]
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            # Ray gives a process a minute to start, which is short on a machine that is busy.
+            "RAY_worker_register_timeout_seconds": "600",
+        }
         self.child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
         self.url = ""
         self.told = []
@@ -43,7 +48,7 @@ class RayServer:
         """The log's lines about one thing."""
         return [line for line in self.told if line["event"] == event]
 
-    def until(self, condition, patience_s=120.0):
+    def until(self, condition, patience_s=900.0):
         deadline_s = time.monotonic() + patience_s
         while not condition():
             assert self.child.poll() is None, self.other

@@ -10,10 +10,12 @@ import time
 import pytest
 
 from earvoice.serve.client import Client, ServerError
+from earvoice.serve.cluster.replica import SECRET_BYTES, Dial, Replica, ReplicaError
 from earvoice.serve.cluster.replicas import Replicas
 from earvoice.serve.line import EngineError
 from earvoice.serve.protocol import Start
 from earvoice.serve.settings import EngineSettings
+from tests.serve.fake_engine import served
 from tests.serve.replica_process import Launcher
 from tests.serve.running import (
     collect,
@@ -210,3 +212,26 @@ def test_none_that_comes_up_is_an_error_that_says_why():
     replicas = Replicas(launcher, EngineSettings(start_s=0.1), Nobody())
     with pytest.raises(EngineError, match="none was started"):
         asyncio.run(replicas.start())
+
+
+class Idle(Replica):
+    """One whose engine does nothing, so that its end does not end this process."""
+
+    def _serve(self, models, settings):
+        pass
+
+
+def test_a_replica_is_healthy_while_it_is_connected():
+    with socket.create_server(("127.0.0.1", 0)) as waiting:
+        dial = Dial("127.0.0.1", waiting.getsockname()[1], "s" * SECRET_BYTES)
+        replica = Idle(served, "{}", dial)
+        there, _ = waiting.accept()
+        with there:
+            assert there.recv(100) == b"s" * SECRET_BYTES + os.getpid().to_bytes(4)
+            replica.check_health()
+            assert replica.record_autoscaling_stats() == {"lag_s": 0.0, "busy": 0.0}
+    until(lambda: replica._sock.recv(1) == b"")
+    for _ in range(3):
+        with pytest.raises(ReplicaError, match="hung up"):
+            replica.check_health()
+    replica._sock.close()
