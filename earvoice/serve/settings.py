@@ -67,6 +67,8 @@ class RaySettings(Config):
     address: str | None = None
     """The cluster: `auto`, `local` or HOST:PORT; without it the one this machine is in, or a
     new one of this machine alone."""
+    app: str = "earvoice"
+    """The application's name in the cluster; of two servers in one cluster each has its own."""
     host: str | None = None
     """How replicas reach this machine; without it as Ray does, in a cluster of its own by
     127.0.0.1."""

@@ -29,7 +29,6 @@ from earvoice.serve.line import EngineError
 from earvoice.serve.settings import RaySettings, ServeSettings
 from earvoice.units import Seconds
 
-_APP = "earvoice"
 _POLICY = "earvoice.serve.cluster.scaling:LagPolicy"
 _LOOPBACK = "127.0.0.1"
 _HEALTH_S: Seconds = 2.0
@@ -82,7 +81,7 @@ class RayLauncher:
             graceful_shutdown_wait_loop_s=0.1,
         )(Replica)
         application = deployment.bind(self._load, self._engine.model_dump_json(), dial)
-        target = serve.RunTarget(application, name=_APP, route_prefix=None)
+        target = serve.RunTarget(application, name=self._ray.app, route_prefix=None)
         try:
             serve.run_many([target], wait_for_applications_running=False)
         except (RayError, RayServeException, RuntimeError) as error:
@@ -90,7 +89,7 @@ class RayLauncher:
 
     def trouble(self) -> str:
         """What Ray Serve says of the application."""
-        status = serve.status().applications.get(_APP)
+        status = serve.status().applications.get(self._ray.app)
         if status is None:
             return "Ray Serve has no such application"
         said = [status.message, *(one.message for one in status.deployments.values())]
@@ -102,7 +101,7 @@ class RayLauncher:
             return
         try:
             if not self._own:
-                serve.delete(_APP)
+                serve.delete(self._ray.app)
         finally:
             ray.shutdown()
 

@@ -18,7 +18,7 @@ from earvoice.serve.engine import Load, ServedModel, run
 from earvoice.serve.settings import EngineSettings
 from earvoice.units import Seconds
 
-SECRET_BYTES = 64
+SECRET_BYTES, PID_BYTES = 64, 4
 _CONNECT_S: Seconds = 10.0
 
 
@@ -39,7 +39,7 @@ class Dial:
         sock = socket.create_connection((self.host, self.port), timeout=_CONNECT_S)
         sock.settimeout(None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(self.secret.encode() + os.getpid().to_bytes(4))
+        sock.sendall(self.secret.encode() + os.getpid().to_bytes(PID_BYTES))
         return sock
 
 

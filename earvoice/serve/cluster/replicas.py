@@ -12,13 +12,12 @@ anything on its way out. What a replica says of a session that is no longer its 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from earvoice.serve.cluster.replica import SECRET_BYTES, Dial
+from earvoice.serve.cluster.replica import PID_BYTES, SECRET_BYTES, Dial
 from earvoice.serve.engines import Owner
 from earvoice.serve.line import EngineError, Line
 from earvoice.serve.protocol import ModelInfo
@@ -26,7 +25,7 @@ from earvoice.serve.settings import EngineSettings
 from earvoice.serve.wire import Message, WireError
 from earvoice.units import Seconds
 
-_GREETING_S: Seconds = 10.0
+_GREETING_S: Seconds = 30.0
 _log = logging.getLogger("earvoice.serve")
 
 
@@ -50,7 +49,7 @@ class Launcher(Protocol):
 @dataclass(eq=False)
 class _Replica:
     line: Line
-    pid: int = 0
+    pid: int
     sessions: set[int] = field(default_factory=set)
 
 
@@ -64,6 +63,7 @@ class Replicas:
         self._port = port
         self._secret = secrets.token_hex(SECRET_BYTES // 2)
         self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
         self._some = asyncio.Event()
         self._replicas: list[_Replica] = []
         self._home: dict[int, _Replica] = {}
@@ -91,12 +91,7 @@ class Replicas:
             )
             port = self._server.sockets[0].getsockname()[1]
             await asyncio.to_thread(self._launcher.deploy, Dial(host, port, self._secret))
-            async with asyncio.timeout(self._settings.start_s):
-                await self._some.wait()
-        except TimeoutError:
-            trouble = await asyncio.to_thread(self._launcher.trouble)
-            await self.stop()
-            raise EngineError(f"no replica came up: {trouble}") from None
+            await self._first()
         except BaseException:
             await self.stop()
             raise
@@ -107,8 +102,9 @@ class Replicas:
         await asyncio.to_thread(self._launcher.end)
         if self._server is not None:
             self._server.close()
-        for replica in list(self._replicas):
-            await replica.line.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def send(self, message: Message) -> None:
         """Say something to the replica that has the session; `open` chooses one."""
@@ -120,6 +116,14 @@ class Replicas:
             self._forget(number)
         if replica is not None:
             replica.line.send(message)
+
+    async def _first(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.start_s):
+                await self._some.wait()
+        except TimeoutError:
+            trouble = await asyncio.to_thread(self._launcher.trouble)
+            raise EngineError(f"no replica came up: {trouble}") from None
 
     def _place(self, number: int) -> None:
         if number in self._home:
@@ -142,25 +146,34 @@ class Replicas:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its secret to its end."""
-        replica = _Replica(Line(reader, writer, self._settings.hang_s))
+        connection = asyncio.current_task()
+        if connection is None:
+            raise RuntimeError("a connection is served by a task")
+        self._connections.add(connection)
+        line = Line(reader, writer, self._settings.hang_s)
+        try:
+            await self._serve(reader, line)
+        finally:
+            line.abort()
+            self._connections.discard(connection)
+
+    async def _serve(self, reader: asyncio.StreamReader, line: Line) -> None:
         try:
             async with asyncio.timeout(_GREETING_S):
                 given = await reader.readexactly(SECRET_BYTES)
                 if not secrets.compare_digest(given, self._secret.encode()):
                     raise EngineError("the secret is wrong")
-                replica.pid = int((await reader.readexactly(4)).hex(), 16)
-                models = await replica.line.ready()
+                pid = int.from_bytes(await reader.readexactly(PID_BYTES))
+                models = await line.ready()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, EngineError, WireError):
             _log.warning("replica_refused")
-            replica.line.abort()
             return
+        replica = _Replica(line, pid)
         self._join(replica, models)
         try:
-            await replica.line.listen(lambda message: self._take(replica, message))
+            await line.listen(lambda message: self._take(replica, message))
         finally:
-            with contextlib.suppress(asyncio.CancelledError):
-                self._leave(replica)
-                await replica.line.close()
+            self._leave(replica)
 
     def _take(self, replica: _Replica, message: Message) -> None:
         number = message.session
