@@ -31,6 +31,8 @@ from earvoice.units import Seconds
 
 _POLICY = "earvoice.serve.cluster.scaling:LagPolicy"
 _LOOPBACK = "127.0.0.1"
+_MAX_LETTERS = 400
+"""Of what Ray Serve says of a failure; the cause comes last."""
 _HEALTH_S: Seconds = 2.0
 _LOOK_BACK_S: Seconds = 15.0
 """Lag is averaged over so long; replicas tell Ray Serve every 10 s."""
@@ -93,7 +95,8 @@ class RayLauncher:
         if status is None:
             return "Ray Serve has no such application"
         said = [status.message, *(one.message for one in status.deployments.values())]
-        return " ".join(" ".join(filter(None, said)).split()) or f"it is {status.status}"
+        words = " ".join(" ".join(filter(None, said)).split())
+        return words[-_MAX_LETTERS:] or f"the application is {status.status}"
 
     def end(self) -> None:
         """Take the replicas away, and the cluster if it is this server's own."""
