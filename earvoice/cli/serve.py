@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     _check_exposure(args)
     tokens = read_tokens(args.token_file) if args.token_file is not None else ()
     tls = (args.tls_cert, args.tls_key) if args.tls_cert is not None else None
-    set_up(args.log_level)
     choose: Callable[..., Sequence[str] | Connect] = _on_ray if args.ray else engine_command
     engines = choose(args.model or [DEFAULT_MODEL], settings, args.threads)
+    set_up(args.log_level)
     serve(LiveServer(engines, settings, tokens), Address(args.host, args.port, tls))
     return 0
 

@@ -9,12 +9,16 @@ import time
 
 import pytest
 
+from earvoice.audio import Audio
 from earvoice.serve.client import Client, ServerError
 from earvoice.serve.cluster.replica import SECRET_BYTES, Dial, Replica, ReplicaError
 from earvoice.serve.cluster.replicas import Replicas
+from earvoice.serve.frames import FrameReader, pack_audio
 from earvoice.serve.line import EngineError
+from earvoice.serve.live import LiveSession
 from earvoice.serve.protocol import Start
-from earvoice.serve.settings import EngineSettings
+from earvoice.serve.settings import EngineSettings, ServeSettings
+from earvoice.serve.wire import Message
 from tests.serve.fake_engine import served
 from tests.serve.replica_process import Launcher
 from tests.serve.running import (
@@ -235,3 +239,18 @@ def test_a_replica_is_healthy_while_it_is_connected():
         with pytest.raises(ReplicaError, match="hung up"):
             replica.check_health()
     replica._sock.close()
+
+
+def test_a_snapshot_older_than_what_is_kept_is_passed_over():
+    sent = []
+    reader = FrameReader("f32le", 16_000, 1)
+    session = LiveSession(1, "plain", {}, reader, ServeSettings(), sent.append, 0.0)
+    for number in range(3):
+        session.hear(pack_audio(1600 * number, Audio.of(sound(0.1))))
+    for items, body in ((2, b"new"), (1, b"of a replica it has left")):
+        place = {"items": items, "index": items, "fed": 1600 * items}
+        session.saved(Message("snapshot", 1, place, body))
+    sent.clear()
+    session.open()
+    assert [message.kind for message in sent] == ["open", "audio"]
+    assert sent[0].body == b"new"
