@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from earvoice.errors import UsageError
 from earvoice.zoo import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
+    from earvoice.serve.engines import Connect
     from earvoice.serve.settings import ServeSettings
 
 _EPILOG = """\
@@ -22,6 +24,7 @@ examples:
   earvoice serve --model fasst-mini-en-de --model fasst-mini-en-es
   earvoice serve --host 0.0.0.0 --token-file tokens.txt --tls-cert c.pem --tls-key k.pem
   earvoice serve --config serve.yaml --set limits.idle_s=60
+  earvoice serve --ray --set ray.replicas=4          engines on the machines of a Ray cluster
   earvoice serve --schema                            the protocol as JSON Schema
 """
 
@@ -47,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     add("--config", type=Path, metavar="FILE", help="settings in YAML (docs/serving.md)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, a.b=value")
     add("--threads", type=int, default=1, help="processor threads of the engine (default: 1)")
+    add("--ray", action="store_true", help="engines on a Ray cluster (settings ray.*), extra `ray`")
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     add("--schema", action="store_true", help="print the protocol's JSON Schema and end")
 
@@ -70,26 +74,50 @@ def run(args: argparse.Namespace) -> int:
     _check_exposure(args)
     tokens = read_tokens(args.token_file) if args.token_file is not None else ()
     tls = (args.tls_cert, args.tls_key) if args.tls_cert is not None else None
+    choose: Callable[..., Sequence[str] | Connect] = _on_ray if args.ray else engine_command
+    engines = choose(args.model or [DEFAULT_MODEL], settings, args.threads)
     set_up(args.log_level)
-    command = engine_command(args.model or [DEFAULT_MODEL], settings, args.threads)
-    serve(LiveServer(command, settings, tokens), Address(args.host, args.port, tls))
+    serve(LiveServer(engines, settings, tokens), Address(args.host, args.port, tls))
     return 0
 
 
 def engine_command(models: Sequence[str], settings: ServeSettings, threads: int = 1) -> list[str]:
     """What starts an engine process with these models. Errors: `UsageError` for an unknown one."""
+    _check_models(models, threads)
+    command = [sys.executable, "-m", "earvoice.cli.serve_engine"]
+    for model in models:
+        command += ["--model", str(model)]
+    command += ["--rows", str(_rows(settings)), "--threads", str(threads)]
+    return [*command, "--settings", settings.engine.model_dump_json()]
+
+
+def _on_ray(models: Sequence[str], settings: ServeSettings, threads: int) -> Connect:
+    """Replicas with these models. A model's folder is at the same place on every machine."""
+    _check_models(models, threads)
+    try:
+        from earvoice.serve.cluster.ray_launcher import ray_replicas
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed; pip install 'earvoice[ray]' brings it"
+        ) from None
+    from earvoice.cli.serve_engine import load_models
+
+    names = [str(Path(model).resolve()) if Path(model).is_dir() else model for model in models]
+    return ray_replicas(partial(load_models, names, _rows(settings), threads), settings)
+
+
+def _check_models(models: Sequence[str], threads: int) -> None:
     names = [find_model(model).name for model in models]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"--model {twice[0]} is given twice")
     if threads < 1:
         raise UsageError(f"--threads is {threads}, it must be 1 or more")
-    command = [sys.executable, "-m", "earvoice.cli.serve_engine"]
-    for model in models:
-        command += ["--model", str(model)]
-    rows = min(settings.max_sessions, settings.engine.max_batch)
-    command += ["--rows", str(rows), "--threads", str(threads)]
-    return [*command, "--settings", settings.engine.model_dump_json()]
+
+
+def _rows(settings: ServeSettings) -> int:
+    """Streams that an engine makes room for at once."""
+    return min(settings.max_sessions, settings.engine.max_batch)
 
 
 def _settings(args: argparse.Namespace) -> ServeSettings:

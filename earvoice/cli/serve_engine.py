@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 from earvoice.errors import EarvoiceError
 from earvoice.serve.engine import ServedModel, run
@@ -27,7 +28,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=args.fd)
     try:
-        models = _load(args.model, args.rows, args.threads)
+        models = load_models(args.model, args.rows, args.threads)
     except (EarvoiceError, OSError) as error:
         print(f"earvoice: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -37,7 +38,8 @@ def main() -> int:
     os._exit(0)
 
 
-def _load(names: list[str], rows: int, threads: int) -> dict[str, ServedModel]:
+def load_models(names: Sequence[str], rows: int, threads: int) -> dict[str, ServedModel]:
+    """Models by name or folder, for `rows` streams at once. Errors: `EarvoiceError`."""
     import torch
 
     from earvoice.loading import load

@@ -4,5 +4,7 @@
                                             sessions' audio                models, batches
                                             and events, kept
 
+With `cluster` there are several engines, on several machines.
+
 `docs/serving.md` says how to run it, `docs/protocol.md` what goes over the wire.
 """

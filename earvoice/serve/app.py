@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 from earvoice.serve.auth import Gate
 from earvoice.serve.connection import Connection, summary
 from earvoice.serve.dialects.routes import dialect_routes
+from earvoice.serve.engines import Connect
 from earvoice.serve.errors import Fault
 from earvoice.serve.metrics import Metrics
 from earvoice.serve.protocol import SUBPROTOCOL, schema
@@ -38,18 +39,21 @@ _POLICY = (
 
 
 class LiveServer:
-    """Sessions, gate and connections of one server; `app` is the ASGI application."""
+    """Sessions, gate and connections of one server; `app` is the ASGI application.
+
+    `engines`: the command that starts the engine process, or what connects to several.
+    """
 
     def __init__(
         self,
-        command: Sequence[str],
+        engines: Sequence[str] | Connect,
         settings: ServeSettings,
         tokens: Sequence[str] = (),
         extra_routes: Sequence[BaseRoute] = (),
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.sessions = Sessions(list(command), settings, self.metrics)
+        self.sessions = Sessions(engines, settings, self.metrics)
         self.gate = Gate(tokens, settings.origins, settings.max_connections_per_address)
         self._connections: set[Connection] = set()
         routes: list[BaseRoute] = [

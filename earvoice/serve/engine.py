@@ -24,6 +24,7 @@ from earvoice.serve.scheduler import Item, Output, Scheduler, Snapshot
 from earvoice.serve.settings import EngineSettings
 from earvoice.serve.wire import Message, Unpacker, pack
 from earvoice.session import Interpreter
+from earvoice.units import Seconds
 
 _READ_BYTES = 1 << 16
 
@@ -42,15 +43,34 @@ class ServedModel:
     """Whether it can give the words spoken."""
 
 
-def run(sock: socket.socket, models: Mapping[str, ServedModel], settings: EngineSettings) -> None:
-    """Serve until the network process says stop or goes away."""
-    engine = _Engine(sock, models, settings)
+@dataclass
+class Load:
+    """What an engine has to do. It alone writes here; other threads of its process may read."""
+
+    lag_s: Seconds = 0.0
+    """Median of its sessions (`Scheduler.lag_s`) after the last step."""
+    busy_s: Seconds = 0.0
+    """Time spent in steps since the start."""
+
+
+def run(
+    sock: socket.socket,
+    models: Mapping[str, ServedModel],
+    settings: EngineSettings,
+    load: Load | None = None,
+) -> None:
+    """Serve until the network process says stop or goes away; `load` is kept current."""
+    engine = _Engine(sock, models, settings, load or Load())
     engine.run()
 
 
 class _Engine:
     def __init__(
-        self, sock: socket.socket, models: Mapping[str, ServedModel], settings: EngineSettings
+        self,
+        sock: socket.socket,
+        models: Mapping[str, ServedModel],
+        settings: EngineSettings,
+        load: Load,
     ) -> None:
         self._sock = sock
         self._models = models
@@ -58,6 +78,7 @@ class _Engine:
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         interpreters = {name: model.interpreter for name, model in models.items()}
         self._scheduler = Scheduler(interpreters, settings, time.monotonic)
+        self._load = load
         self._stopped = False
 
     def run(self) -> None:
@@ -72,7 +93,9 @@ class _Engine:
             outputs = self._scheduler.step()
             if self._scheduler.last_batch:
                 took_s = time.monotonic() - started_s
+                self._load.busy_s += took_s
                 self._send(Message("step", 0, {"batch": self._scheduler.last_batch, "s": took_s}))
+            self._load.lag_s = self._scheduler.lag_s
             for output in outputs:
                 self._tell(output)
         self._outbox.put(None)

@@ -154,6 +154,11 @@ class LiveSession:
         )
 
     @property
+    def can_move(self) -> bool:
+        """Whether another engine would need little audio to be where this session is."""
+        return self.exact and self._kept <= 2 * self._settings.engine.snapshot_s * SAMPLE_RATE
+
+    @property
     def last_seq(self) -> int:
         """Number of the last event, -1 before the first."""
         return self.first_seq + len(self.events) - 1
@@ -257,7 +262,12 @@ class LiveSession:
         self._wake()
 
     def saved(self, message: Message) -> None:
-        """A snapshot: what it holds need not be kept."""
+        """A snapshot: what it holds need not be kept.
+
+        An engine that the session has left may still send one that is older than what is kept.
+        """
+        if message.head["items"] < self._first_item:
+            return
         self._snapshot = message
         while self._items and self._first_item < message.head["items"]:
             self._drop_item()

@@ -14,7 +14,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line. A traceback is named by its kind and place; its words may quote input."""
-        fields = {key: value for key, value in vars(record).items() if key not in _OWN}
+        fields = {
+            key: value
+            for key, value in vars(record).items()
+            if key not in _OWN and not key.startswith("_")  # Ray adds some of its own
+        }
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),

@@ -14,6 +14,7 @@ streams, which cannot be computed together, take turns with the batches: one aft
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,18 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether `step` has something to do."""
         return any(task.ready or task.inbox for task in self._tasks.values())
+
+    @property
+    def lag_s(self) -> Seconds:
+        """The median lag, counted only as far as real time would have had it heard.
+
+        So neither a recording that is fed faster than it is spoken nor a silent client counts.
+        """
+        now_s = self._clock()
+        lags = [
+            max(0.0, min(task.session.lag_s, task.behind_s(now_s))) for task in self._tasks.values()
+        ]
+        return statistics.median(lags) if lags else 0.0
 
     def open(
         self,

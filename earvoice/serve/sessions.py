@@ -6,8 +6,9 @@ import logging
 import secrets
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
+from earvoice.serve.engines import Connect, Engines
 from earvoice.serve.errors import Fault
 from earvoice.serve.frames import FrameReader
 from earvoice.serve.live import LiveSession
@@ -23,11 +24,14 @@ _log = logging.getLogger("earvoice.serve")
 
 
 class Sessions:
-    """The sessions by id, tied to the engine. `clock`: seconds that never go back."""
+    """The sessions by id, tied to the engine. `clock`: seconds that never go back.
+
+    `engines`: the command that starts the engine process, or what connects to several.
+    """
 
     def __init__(
         self,
-        command: list[str],
+        engines: Sequence[str] | Connect,
         settings: ServeSettings,
         metrics: Metrics,
         clock: Callable[[], Seconds] = time.monotonic,
@@ -40,7 +44,13 @@ class Sessions:
         self._by_id: dict[str, LiveSession] = {}
         self._by_number: dict[int, LiveSession] = {}
         self._next_number = 1
-        self.engine = Engine(command, settings.engine, self._on_message, self._on_up, self._on_down)
+        self.engine: Engines = (
+            engines(self)
+            if callable(engines)
+            else Engine(
+                engines, settings.engine, self.engine_said, self.engine_up, self.engine_lost
+            )
+        )
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -230,7 +240,8 @@ class Sessions:
         )
         raise Fault("request_refused", f"no such model and languages; there are {there}")
 
-    def _on_message(self, message: Message) -> None:
+    def engine_said(self, message: Message) -> None:
+        """An engine said something about a session, or about its own steps."""
         if message.kind == "step":
             self.metrics.step(message.head["batch"], message.head["s"])
             return
@@ -263,12 +274,22 @@ class Sessions:
                 )
                 session.fail(Fault(code, text))
 
-    def _on_up(self) -> None:
-        for session in self.live:
+    def engine_up(self, sessions: Collection[int] | None = None) -> None:
+        """These sessions (or all) are opened again, on the engine there is for them now."""
+        for session in self._those(sessions):
             session.open()
 
-    def _on_down(self) -> None:
+    def engine_lost(self, sessions: Collection[int] | None = None) -> None:
+        """The engine of these sessions (or all) is gone."""
         self.metrics.engine_lost.inc()
-        for session in self.live:
+        for session in self._those(sessions):
             session.recovering = True
             session.span.add_event("engine_lost")
+
+    def can_move(self, session: int) -> bool:
+        """Whether another engine would need little of its audio again."""
+        found = self._by_number.get(session)
+        return found is not None and found.can_move
+
+    def _those(self, numbers: Collection[int] | None) -> list[LiveSession]:
+        return [session for session in self.live if numbers is None or session.number in numbers]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
 from earvoice.config import Config, Count, Positive, Share
 
 RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -57,6 +61,42 @@ class RoomSettings(Config):
     """How long a room without a speaker is kept, with what was said in it."""
 
 
+class RaySettings(Config):
+    """Replicas of the engine on a Ray cluster, with `earvoice serve --ray`."""
+
+    address: str | None = None
+    """The cluster: `auto`, `local` or HOST:PORT; without it the one this machine is in, or a
+    new one of this machine alone."""
+    app: str = "earvoice"
+    """The application's name in the cluster; of two servers in one cluster each has its own."""
+    host: str | None = None
+    """How replicas reach this machine; without it as Ray does, in a cluster of its own by
+    127.0.0.1."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Where replicas are waited for; 0: any free one."""
+    replicas: Count = 2
+    """At first, and at least."""
+    max_replicas: Count = 8
+    cpus: Share = 1.0
+    """Of every replica."""
+    gpus: Share = 0.0
+    scale_lag_s: Positive = 2.0
+    """Another replica while the sessions of one lag so far behind."""
+    scale_up_s: Share = 10.0
+    """How long they must, each time."""
+    scale_down_s: Share = 300.0
+    """How long one replica fewer must have been enough."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RaySettings:
+        if self.max_replicas < self.replicas:
+            raise ValueError(
+                f"max_replicas is {self.max_replicas}, it must be replicas or more, "
+                f"which is {self.replicas}"
+            )
+        return self
+
+
 class ServeSettings(Config):
     """The server. `earvoice serve --config FILE` reads it from YAML."""
 
@@ -81,3 +121,4 @@ class ServeSettings(Config):
     rooms: RoomSettings = RoomSettings()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    ray: RaySettings = RaySettings()

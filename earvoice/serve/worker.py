@@ -15,20 +15,14 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from earvoice.errors import EarvoiceError
+from earvoice.serve.line import EngineError, Line
 from earvoice.serve.protocol import ModelInfo
 from earvoice.serve.settings import EngineSettings
-from earvoice.serve.wire import Message, Unpacker, WireError, pack
+from earvoice.serve.wire import Message, WireError
 from earvoice.units import Seconds
 
-_READ_BYTES = 1 << 18
-_PING_S: Seconds = 1.0
 _PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 _log = logging.getLogger("earvoice.serve")
-
-
-class EngineError(EarvoiceError):
-    """The engine cannot be started."""
 
 
 class Engine:
@@ -50,9 +44,8 @@ class Engine:
         self._settings = settings
         self._on_message, self._on_up, self._on_down = on_message, on_up, on_down
         self._process: subprocess.Popen[bytes] | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._line: Line | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._heard_s = 0.0
         self._stopping = False
         self.models: tuple[ModelInfo, ...] = ()
         self.starts = 0
@@ -60,7 +53,7 @@ class Engine:
     @property
     def up(self) -> bool:
         """Whether an engine is ready."""
-        return self._writer is not None
+        return self._line is not None
 
     @property
     def pid(self) -> int | None:
@@ -69,8 +62,7 @@ class Engine:
 
     async def start(self) -> None:
         """Start the first one and wait until its models are loaded. Errors: `EngineError`."""
-        reader, unpacker = await self._launch()
-        self._keeper = asyncio.create_task(self._keep(reader, unpacker))
+        self._keeper = asyncio.create_task(self._keep(await self._launch()))
 
     async def stop(self) -> None:
         """End it; nothing is started any more."""
@@ -80,19 +72,19 @@ class Engine:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._writer is not None:
+        if self._line is not None:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(2):
-                    await self._writer.drain()
+                    await self._line.drain()
         await self._hang_up()
         await self._reap(grace_s=2.0)
 
     def send(self, message: Message) -> None:
         """Say something; without effect while there is no engine (sessions are fed again)."""
-        if self._writer is not None:
-            self._writer.write(pack(message))
+        if self._line is not None:
+            self._line.send(message)
 
-    async def _launch(self) -> tuple[asyncio.StreamReader, Unpacker]:
+    async def _launch(self) -> Line:
         ours, theirs = socket.socketpair()
         self.starts += 1
         command = [*self._command, "--fd", str(theirs.fileno())]
@@ -106,48 +98,26 @@ class Engine:
         finally:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-        unpacker = Unpacker()
+        line = Line(reader, writer, self._settings.hang_s)
         try:
             async with asyncio.timeout(self._settings.start_s):
-                rest = await self._until_ready(reader, unpacker)
+                self.models = await line.ready()
         except asyncio.CancelledError:
-            writer.close()  # the server ends while this engine starts; `stop` reaps it
+            line.abort()  # the server ends while this engine starts; `stop` reaps it
             raise
         except (TimeoutError, EngineError, WireError) as error:
-            writer.close()
+            line.abort()
             await self._reap(grace_s=0.0)
             raise EngineError(f"the engine did not come up: {error}") from error
-        self._writer = writer
-        self._heard_s = time.monotonic()
+        self._line = line
         _log.info("engine_up", extra={"pid": self.pid, "start": self.starts})
         self._on_up()
-        for message in rest:
-            self._take(message)
-        return reader, unpacker
+        return line
 
-    async def _until_ready(self, reader: asyncio.StreamReader, unpacker: Unpacker) -> list[Message]:
-        while True:
-            data = await reader.read(_READ_BYTES)
-            if not data:
-                raise EngineError("it ended while loading; its own message is above")
-            messages = list(unpacker.push(data))
-            if messages:
-                self.models = tuple(
-                    ModelInfo(
-                        name=model["name"],
-                        src_langs=tuple(model["src_langs"]),
-                        tgt_langs=tuple(model["tgt_langs"]),
-                        glossary=model["glossary"],
-                        transcript=model["transcript"],
-                    )
-                    for model in messages[0].head["models"]
-                )
-                return messages[1:]
-
-    async def _keep(self, reader: asyncio.StreamReader, unpacker: Unpacker) -> None:
+    async def _keep(self, line: Line) -> None:
         failures = 0
         while not self._stopping:
-            await self._listen(reader, unpacker)
+            await line.listen(self._on_message)
             await self._hang_up()
             self._on_down()
             _log.warning("engine_lost", extra={"pid": self.pid})
@@ -155,48 +125,17 @@ class Engine:
             while not self._stopping:
                 await asyncio.sleep(_PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
                 try:
-                    reader, unpacker = await self._launch()
+                    line = await self._launch()
                     failures = 0
                     break
                 except EngineError:
                     failures += 1
                     _log.error("engine_start_failed", extra={"failures": failures})
 
-    async def _listen(self, reader: asyncio.StreamReader, unpacker: Unpacker) -> None:
-        """Until it is gone or hangs."""
-        listening = asyncio.create_task(self._hear(reader, unpacker))
-        pinging = asyncio.create_task(self._ping())
-        try:
-            await asyncio.wait({listening, pinging}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (listening, pinging):
-                task.cancel()
-            for result in await asyncio.gather(listening, pinging, return_exceptions=True):
-                if isinstance(result, Exception) and not isinstance(result, OSError):
-                    _log.error("engine_pipe", extra={"kind": type(result).__name__})
-
-    async def _hear(self, reader: asyncio.StreamReader, unpacker: Unpacker) -> None:
-        while data := await reader.read(_READ_BYTES):
-            self._heard_s = time.monotonic()
-            for message in unpacker.push(data):
-                self._take(message)
-
-    async def _ping(self) -> None:
-        while time.monotonic() - self._heard_s < self._settings.hang_s:
-            self.send(Message("ping"))
-            await asyncio.sleep(_PING_S)
-        _log.error("engine_hangs", extra={"pid": self.pid})
-
-    def _take(self, message: Message) -> None:
-        if message.kind != "pong":
-            self._on_message(message)
-
     async def _hang_up(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
     async def _reap(self, grace_s: Seconds) -> None:
         process, self._process = self._process, None

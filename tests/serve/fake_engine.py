@@ -68,12 +68,9 @@ def models():
     }
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--settings", default="{}")
-    parser.add_argument("--fd", type=int, required=True)
-    args = parser.parse_args()
-    served = {
+def served():
+    """What an engine or a replica of the tests serves."""
+    return {
         name: ServedModel(
             name,
             model,
@@ -84,8 +81,15 @@ if __name__ == "__main__":
         )
         for name, model in models().items()
     }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--settings", default="{}")
+    parser.add_argument("--fd", type=int, required=True)
+    args = parser.parse_args()
     run(
         socket.socket(fileno=args.fd),
-        served,
+        served(),
         EngineSettings.model_validate_json(args.settings),
     )

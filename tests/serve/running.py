@@ -40,12 +40,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(tokens=(), command=None, **settings):
+def running(tokens=(), engines=None, **settings):
     engine = {"snapshot_s": 0.5, **settings.pop("engine", {})}
     limits = {"idle_s": 30.0, **settings.pop("limits", {})}
     chosen = ServeSettings(engine=engine, limits=limits, ack_s=0.05, **settings)
-    command = command or [*ENGINE, "--settings", chosen.engine.model_dump_json()]
-    live = LiveServer(command, chosen, tokens)
+    engines = engines or [*ENGINE, "--settings", chosen.engine.model_dump_json()]
+    live = LiveServer(engines, chosen, tokens)
     config = uvicorn_config(live, "127.0.0.1", 0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -28,7 +28,7 @@ def at_home(interpreter):
 def test_a_killed_engine_changes_no_word():
     settings = ServeSettings(engine=EngineSettings(snapshot_s=5.0))
     want = text_of(at_home(earvoice.load(MODEL)))
-    with running(command=engine_command([MODEL], settings)) as server:
+    with running(engines=engine_command([MODEL], settings)) as server:
 
         async def kill():
             while not any(session.events for session in server.sessions.live):

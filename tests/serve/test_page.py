@@ -117,7 +117,7 @@ def test_a_file_is_translated_as_the_command_does(tmp_path):
     recording = tmp_path / "talk.wav"
     write_wav(recording, audio)
     command = engine_command(["fasst-mini-en-de"], ServeSettings())
-    with running(command=command) as server:
+    with running(engines=command) as server:
 
         def act(page):
             page.select_option("#source", "file")
