@@ -23,6 +23,7 @@ from earvoice.eval.history import Settled, histories_of, settle
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.longform import cut_at_segments
 from earvoice.eval.scored import Metric, Result, Scored
+from earvoice.eval.tokens import TOKENIZER, segmenter_of
 
 SPOKEN = "spoken"
 """The key in `Scored.extras` of a sequence of `Spoken`, one per item."""
@@ -77,9 +78,10 @@ def _pieces(scored: Scored) -> list[tuple[Sequence[str], Sequence[int]]]:
     final = [_at_rest(item, settled[item.name]) for item in scored.hypotheses]
     if scored.form == "short":
         return [(item.units, item.delays_us) for item in final]
+    segmenter = segmenter_of(scored.extras.get(TOKENIZER, "none"), scored.language)
     return [
         (cut.units, [time + cut.segment.offset_us for time in cut.delays_us])
-        for cut in cut_at_segments(final, scored.segments)
+        for cut in cut_at_segments(final, scored.segments, segmenter)
     ]
 
 

@@ -75,6 +75,14 @@ def numbers(where: str, data: dict[str, Any], key: str) -> list[float]:
     return [number(f"{where}: {key}[{i}]", {"value": v}, "value") for i, v in enumerate(value)]
 
 
+def microseconds_of(where: str, data: dict[str, Any], key: str) -> int:
+    """Integer microseconds, 0 or more. Raises: DataError naming the key and the value."""
+    value = round(number(where, data, key))
+    if value < 0:
+        raise DataError(f"{where}: {key} is {data[key]!r}, it must be 0 or more")
+    return value
+
+
 def text(where: str, data: dict[str, Any], key: str) -> str:
     """A text. Raises: DataError."""
     value = data.get(key)

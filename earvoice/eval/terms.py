@@ -166,7 +166,7 @@ def _recalled(counts: Sequence[tuple[int, int]], reason: str, note: str = "") ->
     hits, wanted = sum(hit for hit, _ in counts), sum(count for _, count in counts)
     per_item = [hit / count if count else None for hit, count in counts]
     signature = f"micro|found:{hits}/{wanted}|{note}nfkc|case:folded"
-    return Result(hits / wanted if wanted else None, per_item, signature, reason)
+    return Result(hits / wanted if wanted else None, per_item, signature, reason, counts)
 
 
 def _term_false_use(scored: Scored, terms: Sequence[Term]) -> Result:
@@ -192,7 +192,7 @@ def _term_false_use(scored: Scored, terms: Sequence[Term]) -> Result:
     )
     per_item = [count / all_ if all_ else None for count, all_ in counts]
     reason = "no term of the glossary is in the output"
-    return Result(false / used if used else None, per_item, signature, reason)
+    return Result(false / used if used else None, per_item, signature, reason, counts)
 
 
 def _said(item: Item, trg: str, srcs: set[str], language: str, spoken: str) -> bool:
