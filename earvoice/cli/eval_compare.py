@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from earvoice.cli.eval_extras import add_extras, open_with_extras
-from earvoice.cli.eval_inputs import add_several
+from earvoice.cli.eval_inputs import add_several, warn
 from earvoice.cli.eval_metrics import axes_of, metrics_of
 from earvoice.errors import UsageError
 
@@ -57,6 +57,7 @@ def run_compare(args: argparse.Namespace) -> int:
         if getattr(args, name) < least:
             raise UsageError(f"--{name} is {getattr(args, name)}, it must be {least} or more")
     runs = aligned(open_with_extras(args.runs, args))
+    warn([run.scored for run in runs])
     form = runs[0].scored.form
     metrics = metrics_of(args.metrics, form)
     scored = [score_run(run, metrics) for run in runs]

@@ -105,6 +105,10 @@ def _shared(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.terms is not None:
         extras[GLOSSARY] = read_glossary(args.terms)
+    if args.words is not None:
+        from earvoice.cli.eval_words import spoken_in
+
+        extras[SPOKEN] = spoken_in(args.words)
     if (args.judge_url is None) != (args.judge_model is None):
         raise UsageError("--judge-url and --judge-model go together")
     if args.judge_url is not None:
@@ -119,10 +123,6 @@ def _with(run: Run, shared: dict[str, Any], args: argparse.Namespace) -> Run:
         if run.log_format != "earvoice":
             raise UsageError("--chunks needs a log of earvoice; others do not say where they cut")
         run = _extended(run, CHUNKS, ChunkCuts(read_cuts(args.chunks), written_cuts(run.log)))
-    if args.words is not None:
-        from earvoice.cli.eval_words import spoken_of
-
-        run = _extended(run, SPOKEN, spoken_of(args.words, run.scored))
     return run
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from earvoice.errors import UsageError
+from earvoice.eval.doubts import doubts
 from earvoice.eval.runs import READERS, Where
+from earvoice.eval.scored import Scored
 from earvoice.eval.tokens import TOKENIZERS
 
 
@@ -65,6 +69,12 @@ def where_of(args: argparse.Namespace) -> Where:
         source_language=args.src_lang,
         tokenizer=args.segmenter_tokenizer,
     )
+
+
+def warn(runs: Sequence[Scored]) -> None:
+    """Says what is legal and yet hardly meant, each sentence once."""
+    for warning in dict.fromkeys(doubt for scored in runs for doubt in doubts(scored)):
+        print(f"earvoice: warning: {warning}", file=sys.stderr)
 
 
 def path_of(args: argparse.Namespace) -> Path:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from earvoice.cli.eval_inputs import add_one, path_of, where_of
+from earvoice.cli.eval_inputs import add_one, path_of, warn, where_of
 
 _TEXT = """\
 Names the latency regime of IWSLT's simultaneous track, by the ideal clock:
@@ -41,7 +41,9 @@ def run_regime(args: argparse.Namespace) -> int:
     from earvoice.eval.regime import regimes
     from earvoice.eval.runs import open_run
 
-    found = regimes(open_run(path_of(args), where_of(args)))
+    run = open_run(path_of(args), where_of(args))
+    warn([run.scored])
+    found = regimes(run)
     if args.json:
         print(json.dumps({"regimes": [answer.to_json() for answer in found]}, ensure_ascii=False))
         return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earvoice.cli.eval_extras import add_extras, open_with_extras
-from earvoice.cli.eval_inputs import add_several
+from earvoice.cli.eval_inputs import add_several, warn
 from earvoice.cli.eval_metrics import metrics_of
 from earvoice.errors import UsageError
 
@@ -52,6 +52,7 @@ def run_report(args: argparse.Namespace) -> int:
     if args.out.is_dir():
         raise UsageError(f"--out is {args.out}, a folder; it must be a file, e.g. report.html")
     runs = open_with_extras(args.runs, args)
+    warn([run.scored for run in runs])
     form = runs[0].scored.form
     latency = CURVE_LATENCY[form]
     # The page draws chrF per segment and both clocks, whatever else is asked for.

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from earvoice.cli.eval_extras import add_extras, open_with_extras, scored_by_speakers
-from earvoice.cli.eval_inputs import add_one, path_of
+from earvoice.cli.eval_inputs import add_one, path_of, warn
 from earvoice.cli.eval_metrics import metrics_of
 from earvoice.cli.eval_speakers import add_output
-from earvoice.eval.doubts import doubts
-from earvoice.eval.pace import pace_warning
 from earvoice.eval.score import METRICS, compute
 from earvoice.eval.scored import Scored, Scores
 
@@ -58,9 +55,7 @@ def run_score(args: argparse.Namespace) -> int:
     """Scores and prints; returns 0."""
     scored = _scored(args)
     found = compute(scored, metrics_of(args.metrics, scored.form))
-    for warning in (pace_warning(scored), *doubts(scored)):
-        if warning is not None:
-            print(f"earvoice: warning: {warning}", file=sys.stderr)
+    warn([scored])
     print(json.dumps(found.to_json(), ensure_ascii=False) if args.json else _table(found))
     return 0
 

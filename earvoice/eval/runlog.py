@@ -84,6 +84,7 @@ def read_recordings(path: Path) -> list[Recorded]:
     Raises: DataError naming file and line.
     """
     found: list[Recorded] = []
+    names: dict[str, str] = {}
     head: RecordingHead | None = None
     begun = ""
     events: list[Logged] = []
@@ -92,6 +93,11 @@ def read_recordings(path: Path) -> list[Recorded]:
             if head is not None:
                 raise DataError(f"{where}: recording {head.name!r} ({begun}) has no end before it")
             head, begun, events = _head(where, data["recording"]), where, []
+            if head.name in names:
+                raise DataError(
+                    f"{where}: recording {head.name!r} was there before, in {names[head.name]}; a "
+                    "recording has one hypothesis"
+                )
         elif head is None:
             raise DataError(
                 f"{where}: no recording has begun; is it a log of `earvoice eval simulate` "
@@ -101,6 +107,7 @@ def read_recordings(path: Path) -> list[Recorded]:
             if data["end"] != head.name:
                 raise DataError(f"{where}: end is {data['end']!r}, it must be {head.name!r}")
             found.append(Recorded(head, events, microseconds_of(where, data, "total_us"), begun))
+            names[head.name] = begun
             head = None
         else:
             events.append(_event(where, data))

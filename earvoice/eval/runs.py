@@ -123,9 +123,7 @@ def _scored(
         return Scored(items, form, language, hypotheses, parts, spoken, extras)
 
     if segments is None:
-        lines, said = (
-            None if file is None else read_references(file) for file in (references, sources)
-        )
+        lines, said = (_as_many(file, hypotheses) for file in (references, sources))
         return scored("short", items_of_sentences(hypotheses, lines, said))
     if references is None:
         if where.segments is not None:
@@ -136,6 +134,24 @@ def _scored(
         return scored("short", items_of_recordings(hypotheses, parts))
     segmenter = segmenter_of(where.tokenizer, where.language)
     return scored("long", items_of_segments(hypotheses, parts, segmenter), parts)
+
+
+def _as_many(path: Path | None, hypotheses: Sequence[Hypothesis]) -> list[str] | None:
+    """A line per hypothesis. Raises: DataError naming the first line or recording without one."""
+    if path is None:
+        return None
+    lines = read_references(path)
+    if len(lines) < len(hypotheses):
+        raise DataError(
+            f"{path} has {len(lines)} lines, there are {len(hypotheses)} recordings; "
+            f"{hypotheses[len(lines)].where} has no partner"
+        )
+    if len(lines) > len(hypotheses):
+        raise DataError(
+            f"{path} line {len(hypotheses) + 1}: has no partner; there are {len(hypotheses)} "
+            "recordings"
+        )
+    return lines
 
 
 def _beside(folder: Path | None, name: str) -> Path | None:
@@ -149,7 +165,9 @@ def _note(path: Path) -> dict[str, Any]:
         return {}
     try:
         note = json.loads(read_text(path))
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} line {error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     if not isinstance(note, dict):
         raise DataError(f"{path}: must be an object, it is {type(note).__name__}")

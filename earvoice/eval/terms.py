@@ -89,7 +89,8 @@ def _term(where: str, data: Mapping[str, Any]) -> Term:
         raise DataError(f"{where}: recording is {recording!r}, it must be text")
     if segment is not None:
         number = str(segment)
-        if isinstance(segment, bool) or not number.isdecimal() or int(number) < 1:
+        legal = number.isascii() and number.isdecimal() and len(number) <= 9
+        if isinstance(segment, bool) or not legal or int(number) < 1:
             raise DataError(f"{where}: segment is {segment!r}, it must be a number from 1")
         segment = int(number)
     return Term(src, trg, None if recording is None else Path(recording).stem, segment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from earvoice.eval.hypotheses import DataError, microseconds
 from earvoice.eval.runlog import read_recordings
 from earvoice.eval.speakers.utterances import Utterance
 from earvoice.eval.units import Unit
-from earvoice.eval.written import Logged, Recorded
+from earvoice.eval.written import Logged
 from earvoice.events import Boundary, Commit, Role, Stream
 
 NOBODY = "-"
@@ -30,24 +30,17 @@ def read_runlog_utterances(
     found: list[Utterance] = []
     names: list[str] = []
     for recorded in read_recordings(path):
-        _check_head(recorded, names)
+        if recorded.head.settled != "commit":
+            raise DataError(
+                f"{recorded.where}: settled is {recorded.head.settled!r}; speakers are scored by "
+                "what they commit"
+            )
         recording = _Recording(recorded.head.name, role, unit)
         for logged in recorded.events:
             recording.take(logged)
         names.append(recording.name)
         found += recording.utterances()
     return found, names
-
-
-def _check_head(recorded: Recorded, before: Sequence[str]) -> None:
-    head = recorded.head
-    if head.name in before:
-        raise DataError(f"{recorded.where}: recording {head.name!r} was there before")
-    if head.settled != "commit":
-        raise DataError(
-            f"{recorded.where}: settled is {head.settled!r}; speakers are scored by what they "
-            "commit"
-        )
 
 
 @dataclass
