@@ -72,6 +72,7 @@ def _scored(args: argparse.Namespace) -> Scored:
 def _listed() -> str:
     """The metrics by group, as the table has them."""
     groups: dict[str, list[str]] = {}
+    width = max(len(name) for name, metric in METRICS.items() if metric.group != "computing")
     for name, metric in METRICS.items():
         if metric.group == "computing":
             continue
@@ -79,7 +80,7 @@ def _listed() -> str:
         if len(metric.forms) == 1:
             head += f", {metric.forms[0]} form"
         star = "*" if metric.default else " "
-        groups.setdefault(head, []).append(f"  {star} {name:<18} {metric.what}")
+        groups.setdefault(head, []).append(f"  {star} {name:<{width}} {metric.what}")
     return "\n".join(f"{head}:\n" + "\n".join(lines) for head, lines in groups.items())
 
 
