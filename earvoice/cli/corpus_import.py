@@ -27,8 +27,9 @@ Makes a manifest of a corpus that you have on disk. Nothing is downloaded.
             SPLIT: train, dev, tst-COMMON (default), tst-HE
   covost2   en/{clips/*.mp3, covost_v2.en_de.SPLIT.tsv}, or en/{clips/*.mp3, validated.tsv,
             covost_v2.en_de.tsv}                                SPLIT: train, dev, test (default)
-  fleurs    data/en_us/{SPLIT.tsv, audio/SPLIT/*.wav} and data/de_de/SPLIT.tsv, or lhotse's
-            {metadata/en_us/SPLIT.tsv, en_us/SPLIT/*.wav}       SPLIT: train, dev, test (default)
+  fleurs    data/en_us/{SPLIT.tsv, audio/SPLIT.tar.gz or audio/SPLIT/*.wav} and
+            data/de_de/SPLIT.tsv, or lhotse's {metadata/en_us/SPLIT.tsv, en_us/SPLIT/*.wav}
+                                                                SPLIT: train, dev, test (default)
   acl6060   2/acl_6060/SPLIT/{full_wavs/*.wav, text/xml/ACL.6060.SPLIT.en-xx.{en,de}.xml};
             times: segmented_wavs/gold/sent_*.wav or a YAML     SPLIT: dev (default), eval
   mcif      MCIF*.long.de.ref.xml[.gz], MCIF_DATA/LONG_AUDIO*/*.wav, times in a YAML
@@ -42,8 +43,8 @@ DIR is the folder these paths start from, or one further down.
 OUT/ holds cuts.jsonl, which `earvoice eval simulate --data OUT` reads, segments.yaml,
 references.txt and sources.txt in the field's format, terms.jsonl where the corpus names terms, and
 import.json. Audio that is mono 16 kHz 16-bit WAV stays where it is; other audio is written to
-OUT/audio. Word times come from `earvoice corpus align`. What is left out is counted and
-named, with file and line:
+OUT/audio, what comes out of an archive to OUT/unpacked. Word times come from `earvoice corpus
+align`. What is left out is counted and named, with file and line:
 
   skipped 3: 1 empty translation (en-de/data/dev/txt/dev.yaml line 4), 2 missing audio (...)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from earvoice.cli.eval_runs import add_where, axes_of, metrics_of, where_of
+from earvoice.cli.eval_extras import add_extras, open_with_extras
+from earvoice.cli.eval_inputs import add_several, warn
+from earvoice.cli.eval_metrics import axes_of, metrics_of
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -26,6 +27,7 @@ it is a straight line; beyond the first and the last point nothing is said.
 examples:
   earvoice eval compare runs/k3 runs/k5 --tgt-lang de
   earvoice eval compare runs/a-k* runs/b-k* --tgt-lang de --metrics bleu,long_yaal --json
+  earvoice eval compare runs/k3 runs/k5 --tgt-lang de --metrics term_recall --terms terms.tsv
   earvoice eval compare one.log two.log --log-format simuleval --tgt-lang de
 """
 
@@ -38,8 +40,8 @@ def add_compare(actions: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders, or log files")
-    add_where(parser)
+    add_several(parser)
+    add_extras(parser)
     parser.add_argument("--metrics", help="names with commas (default: all of the form)")
     parser.add_argument("--samples", type=int, default=1000, help="resamples (default: 1000)")
     parser.add_argument("--swaps", type=int, default=10_000, help="swaps (default: 10000)")
@@ -49,12 +51,13 @@ def add_compare(actions: Any) -> None:
 def run_compare(args: argparse.Namespace) -> int:
     """Compares and prints; returns 0."""
     from earvoice.eval.compare import CURVE_LATENCY, compare
-    from earvoice.eval.runs import aligned, open_runs, score_run
+    from earvoice.eval.runs import aligned, score_run
 
     for name, least in (("samples", 40), ("swaps", 1)):
         if getattr(args, name) < least:
             raise UsageError(f"--{name} is {getattr(args, name)}, it must be {least} or more")
-    runs = aligned(open_runs(args.runs, where_of(args)))
+    runs = aligned(open_with_extras(args.runs, args))
+    warn([run.scored for run in runs])
     form = runs[0].scored.form
     metrics = metrics_of(args.metrics, form)
     scored = [score_run(run, metrics) for run in runs]

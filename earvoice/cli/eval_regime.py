@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
-from earvoice.cli.eval_runs import add_where, where_of
-from earvoice.errors import UsageError
+from earvoice.cli.eval_inputs import add_one, path_of, warn, where_of
 
 _TEXT = """\
 Names the latency regime of IWSLT's simultaneous track, by the ideal clock:
@@ -34,9 +32,7 @@ def add_regime(actions: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", nargs="?", type=Path, help="folder of `earvoice eval simulate`")
-    parser.add_argument("--log", type=Path, help="a log file instead")
-    add_where(parser)
+    add_one(parser)
     parser.add_argument("--json", action="store_true", help="one object")
 
 
@@ -45,9 +41,9 @@ def run_regime(args: argparse.Namespace) -> int:
     from earvoice.eval.regime import regimes
     from earvoice.eval.runs import open_run
 
-    if (args.run is None) == (args.log is None):
-        raise UsageError("name a run folder, or a log with --log")
-    found = regimes(open_run(args.run or args.log, where_of(args)))
+    run = open_run(path_of(args), where_of(args))
+    warn([run.scored])
+    found = regimes(run)
     if args.json:
         print(json.dumps({"regimes": [answer.to_json() for answer in found]}, ensure_ascii=False))
         return 0

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earvoice.cli.eval_runs import add_where, metrics_of, where_of
+from earvoice.cli.eval_extras import add_extras, open_with_extras
+from earvoice.cli.eval_inputs import add_several, warn
+from earvoice.cli.eval_metrics import metrics_of
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def add_report(actions: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders, or log files")
-    add_where(parser)
+    add_several(parser)
+    add_extras(parser)
     parser.add_argument("--metrics", help="names with commas (default: all of the form)")
     parser.add_argument("--data", type=Path, help="corpus of the runs, for times of words")
     parser.add_argument("--title", default="Simultaneous translation")
@@ -45,11 +47,12 @@ def run_report(args: argparse.Namespace) -> int:
     """Writes the page and prints its name; returns 0."""
     from earvoice.eval.compare import CURVE_LATENCY
     from earvoice.eval.report import report_page
-    from earvoice.eval.runs import open_runs, score_run
+    from earvoice.eval.runs import score_run
 
     if args.out.is_dir():
         raise UsageError(f"--out is {args.out}, a folder; it must be a file, e.g. report.html")
-    runs = open_runs(args.runs, where_of(args))
+    runs = open_with_extras(args.runs, args)
+    warn([run.scored for run in runs])
     form = runs[0].scored.form
     latency = CURVE_LATENCY[form]
     # The page draws chrF per segment and both clocks, whatever else is asked for.

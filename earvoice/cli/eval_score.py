@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from earvoice.cli.eval_inputs import Inputs, add_inputs, open_inputs
-from earvoice.eval.doubts import doubts
-from earvoice.eval.pace import pace_warning
-from earvoice.eval.score import METRICS, compute, defaults
-from earvoice.eval.scored import Scores
+from earvoice.cli.eval_extras import add_extras, open_with_extras, scored_by_speakers
+from earvoice.cli.eval_inputs import add_one, path_of, warn
+from earvoice.cli.eval_metrics import metrics_of
+from earvoice.cli.eval_speakers import add_output
+from earvoice.eval.score import METRICS, compute
+from earvoice.eval.scored import Scored, Scores
 
 _TEXT = """\
 Scores what was written: with --segments as long form (the output is cut at the references'
@@ -44,28 +44,35 @@ def add_score(actions: Any) -> None:
         description=_TEXT + "\n" + _listed() + "\n" + _NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_inputs(parser)
+    add_one(parser)
+    add_extras(parser)
+    add_output(parser)
     parser.add_argument("--metrics", help="names with commas (default: those with a * above)")
     parser.add_argument("--json", action="store_true", help="one object, with every item")
 
 
 def run_score(args: argparse.Namespace) -> int:
     """Scores and prints; returns 0."""
-    inputs: Inputs = open_inputs(args)
-    scored = inputs.scored
-    given = args.metrics
-    names = defaults(scored.form) if given is None else tuple(n.strip() for n in given.split(","))
-    found = compute(scored, names)
-    for warning in (pace_warning(scored), *doubts(scored)):
-        if warning is not None:
-            print(f"earvoice: warning: {warning}", file=sys.stderr)
+    scored = _scored(args)
+    found = compute(scored, metrics_of(args.metrics, scored.form))
+    warn([scored])
     print(json.dumps(found.to_json(), ensure_ascii=False) if args.json else _table(found))
     return 0
+
+
+def _scored(args: argparse.Namespace) -> Scored:
+    """A run or a log; without either, two files with speakers."""
+    output = args.speakers_output
+    if args.run is None and args.log is None and output is not None:
+        return scored_by_speakers(args, output)
+    (run,) = open_with_extras([path_of(args)], args, output)
+    return run.scored
 
 
 def _listed() -> str:
     """The metrics by group, as the table has them."""
     groups: dict[str, list[str]] = {}
+    width = max(len(name) for name, metric in METRICS.items() if metric.group != "computing")
     for name, metric in METRICS.items():
         if metric.group == "computing":
             continue
@@ -73,7 +80,7 @@ def _listed() -> str:
         if len(metric.forms) == 1:
             head += f", {metric.forms[0]} form"
         star = "*" if metric.default else " "
-        groups.setdefault(head, []).append(f"  {star} {name:<18} {metric.what}")
+        groups.setdefault(head, []).append(f"  {star} {name:<{width}} {metric.what}")
     return "\n".join(f"{head}:\n" + "\n".join(lines) for head, lines in groups.items())
 
 

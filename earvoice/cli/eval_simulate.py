@@ -123,6 +123,8 @@ def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
     for name in ("packet_ms", "threads", "streams"):
         if getattr(args, name) < 1:
             raise UsageError(f"{name} is {getattr(args, name)}, it must be 1 or more")
+    if args.items is not None and args.items < 1:
+        raise UsageError(f"--items is {args.items}, it must be 1 or more")
     system = _system(args)
     talks = talks_of(args.data, args.items)
     recordings = [recording_of(talk, args.packet_ms, system.settled) for talk in talks]

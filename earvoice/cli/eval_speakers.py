@@ -1,16 +1,17 @@
-"""Options of `earvoice eval score` for the metrics that look at speakers."""
+"""Options of `earvoice eval` for the metrics that look at speakers."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from earvoice.errors import UsageError
 from earvoice.eval.speakers.from_runlog import read_runlog_utterances
 from earvoice.eval.speakers.metrics import Conversations
 from earvoice.eval.speakers.reading import read_utterances
-from earvoice.eval.speakers.utterances import paired
+from earvoice.eval.speakers.utterances import Utterance, paired
 from earvoice.eval.speakers.words import Rules
 from earvoice.eval.units import Unit
 
@@ -22,12 +23,6 @@ def add_speakers(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="F",
         help="references with speakers: STM, or SegLST (.json), for cp_wer and its kin",
-    )
-    parser.add_argument(
-        "--speakers-output",
-        type=Path,
-        metavar="F",
-        help="output with speakers, STM or SegLST (default: what the run's log says)",
     )
     parser.add_argument(
         "--speakers-role",
@@ -44,29 +39,50 @@ def add_speakers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def conversations(args: argparse.Namespace, log: Path | None, unit: Unit) -> Conversations | None:
-    """Both sides of every session; None when no references with speakers are given.
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that names the output, where one run is scored."""
+    parser.add_argument(
+        "--speakers-output",
+        type=Path,
+        metavar="F",
+        help="output with speakers, STM or SegLST (default: what the run's log says)",
+    )
 
-    log: of the run, where there is one. Raises: UsageError, DataError.
-    """
+
+def read_speakers(args: argparse.Namespace, output: Path | None) -> list[Utterance] | None:
+    """The references with speakers; None when none are given. Raises: UsageError, DataError."""
     if args.speakers is None:
-        if args.speakers_output is not None:
+        if output is not None:
             raise UsageError("--speakers-output needs --speakers, the references")
         return None
     if not (math.isfinite(args.collar) and args.collar >= 0):
         raise UsageError(f"--collar is {args.collar}, it must be 0 s or more")
-    reference = read_utterances(args.speakers)
+    return read_utterances(args.speakers)
+
+
+def conversations(
+    reference: Sequence[Utterance],
+    args: argparse.Namespace,
+    unit: Unit,
+    log: tuple[Path, str] | None,
+    output: Path | None,
+) -> Conversations:
+    """Both sides of every session.
+
+    log: of the run, and its format, where there is one. Raises: UsageError, DataError.
+    """
     names: list[str] = []
-    if args.speakers_output is not None:
-        output = read_utterances(args.speakers_output)
-    elif log is None or args.log_format != "earvoice":
+    if output is not None:
+        said = read_utterances(output)
+    elif log is None or log[1] != "earvoice":
         raise UsageError(
-            f"a log of {args.log_format} names no speakers; name the output with --speakers-output"
+            f"a log of {args.log_format} names no speakers; name the output with `eval score "
+            "--speakers-output`"
         )
     else:
-        output, names = read_runlog_utterances(log, args.speakers_role, unit)
+        said, names = read_runlog_utterances(log[0], args.speakers_role, unit)
     return Conversations(
-        paired(reference, output, names),
+        paired(reference, said, names),
         Rules(unit, args.normalise),
         round(args.collar * 1_000_000),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from earvoice.data.manifest import SpokenSentence, Talk, load_talks
@@ -11,12 +12,16 @@ from earvoice.eval.hypotheses import DataError
 from earvoice.eval.scored import Item, Scored
 
 
-def spoken_of(path: Path, scored: Scored) -> list[Spoken]:
+def spoken_in(path: Path) -> Callable[[Scored], list[Spoken]]:
     """What each item's reference words wait for, by a corpus's word times and needs.
 
-    A recording's segments are its sentences, in order. Raises: DataError where they are not.
+    The function that is returned raises DataError where a recording's segments are not its
+    sentences, in order.
     """
-    talks = {talk.id: talk for talk in load_talks(path)}
+    return functools.partial(_spoken_of, path, {talk.id: talk for talk in load_talks(path)})
+
+
+def _spoken_of(path: Path, talks: Mapping[str, Talk], scored: Scored) -> list[Spoken]:
     found: list[Spoken] = []
     seen: dict[str, int] = {}
     for item in scored.items:
@@ -50,5 +55,14 @@ def _spoken(
     for sentence, target in zip(sentences, targets, strict=True):
         if target is None or len(target.needs) != len(target.text.split()):
             return Spoken(())
+        if not sentence.words:
+            return Spoken(())
+        last = len(sentence.words) - 1
+        wrong = next((need for need in target.needs if not 0 <= need <= last), None)
+        if wrong is not None:
+            raise DataError(
+                f"{path}: talk {talk.id!r}: {target.text[:40]!r} needs word {wrong}, its sentence "
+                f"has words 0 to {last}"
+            )
         ends += [round(sentence.words[need].end_s * 1_000_000) for need in target.needs]
     return Spoken(tuple(ends))

@@ -121,7 +121,7 @@ def load_talks(path: Path | str) -> Iterator[Talk]:
     number.
     """
     manifest = _manifest_at(path)
-    with manifest.open(encoding="utf-8") as lines:
+    with manifest.open("rb") as lines:  # not as text: a line that is none is named, too
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _talk_of_line(line, manifest, number)
@@ -145,14 +145,14 @@ def _manifest_at(path: Path | str) -> Path:
     return manifest
 
 
-def _talk_of_line(line: str, manifest: Path, number: int) -> Talk:
+def _talk_of_line(line: bytes, manifest: Path, number: int) -> Talk:
     try:
-        return talk_from_cut(json.loads(line), manifest.parent)
+        return talk_from_cut(json.loads(line.decode("utf-8-sig")), manifest.parent)
     except json.JSONDecodeError as error:
         raise UsageError(f"{manifest} line {number} is not JSON: {error}") from error
     except KeyError as error:
         raise UsageError(f"{manifest} line {number}: the field {error} is missing") from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise UsageError(f"{manifest} line {number} is not a talk: {error}") from error
 
 

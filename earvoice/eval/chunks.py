@@ -23,7 +23,7 @@ from earvoice.eval.behaviour import unit_of
 from earvoice.eval.history import histories_of, settle
 from earvoice.eval.hypotheses import DataError
 from earvoice.eval.lines import read_json_lines, text
-from earvoice.eval.logged import stamped_of
+from earvoice.eval.runlog import read_recordings
 from earvoice.eval.scored import FORMS, Metric, Result, Scored
 from earvoice.events import Boundary, Commit
 
@@ -44,10 +44,10 @@ def read_cuts(path: Path) -> dict[str, list[float]]:
     """Cut-offs by recording, in milliseconds. Raises: DataError naming file and line."""
     found: dict[str, list[float]] = {}
     for where, data in read_json_lines(path):
-        name, cuts = text(where, dict(data), "recording"), data.get("cuts_s")
+        name, cuts = text(where, data, "recording"), data.get("cuts_s")
         if not isinstance(cuts, list) or not all(_is_time(cut) for cut in cuts):
             raise DataError(f"{where}: cuts_s must be a list of seconds, 0 or more")
-        if name in found:
+        if Path(name).stem in found:
             raise DataError(f"{where}: recording {name!r} stands twice")
         found[Path(name).stem] = sorted(1000.0 * cut for cut in cuts)
     return found
@@ -60,17 +60,15 @@ def _is_time(value: Any) -> bool:
 def written_cuts(log: Path) -> dict[str, list[float]]:
     """Cut-offs of a run's log by recording, in milliseconds. Raises: DataError."""
     found: dict[str, list[float]] = {}
-    name, end_s = "", None
-    for where, data in read_json_lines(log):
-        if "recording" in data:
-            name = text(where, data["recording"], "name")
-            found[name] = []
-        elif "stamped" in data:
-            event = stamped_of(where, data).event
+    for recorded in read_recordings(log):
+        cuts = found[recorded.head.name] = []
+        end_s = None
+        for logged in recorded.events:
+            event = logged.stamped.event
             if isinstance(event, Commit) and event.stream.role == "translation":
                 end_s = None if event.span is None else event.span[1]
             elif isinstance(event, Boundary) and event.kind == "chunk" and end_s is not None:
-                found[name].append(1000.0 * end_s)
+                cuts.append(1000.0 * end_s)
     return found
 
 

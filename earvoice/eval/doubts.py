@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from earvoice.eval.hypotheses import Hypothesis
+from earvoice.eval.longform import BEYOND_US
+from earvoice.eval.pace import pace_warning
 from earvoice.eval.references import Segment
 from earvoice.eval.scored import Scored
 from earvoice.eval.units import default_unit
@@ -17,7 +19,11 @@ LONG_RUN = 15
 
 def doubts(scored: Scored) -> Iterator[str]:
     """Sentences, at most one of each kind."""
+    pace = pace_warning(scored)
+    if pace is not None:
+        yield pace
     yield from _long_words(scored.hypotheses, scored.language)
+    yield from _late(scored.hypotheses)
     yield from _out_of_order(scored.segments)
 
 
@@ -30,6 +36,27 @@ def _long_words(hypotheses: Sequence[Hypothesis], language: str) -> Iterator[str
             yield (
                 f"{hypothesis.where}: a word of {len(longest)} characters, {longest[:20]!r}...; "
                 "is it --unit char?"
+            )
+            return
+
+
+def _late(hypotheses: Sequence[Hypothesis]) -> Iterator[str]:
+    """Delays beyond the source, and such as go back: nobody hears what is not there."""
+    for hypothesis in hypotheses:
+        delays, source_us = hypothesis.delays_us, hypothesis.source_us
+        if not delays or source_us is None:
+            continue
+        if max(delays) > source_us + BEYOND_US:
+            yield (
+                f"{hypothesis.where}: a delay is {max(delays) / 1000:g} ms, the source ends at "
+                f"{source_us / 1000:g} ms; a delay is the audio heard, in the log's own unit"
+            )
+            return
+        back = next((i for i in range(1, len(delays)) if delays[i] < delays[i - 1]), None)
+        if back is not None:
+            yield (
+                f"{hypothesis.where}: delay {back + 1} is {delays[back] / 1000:g} ms, less than "
+                f"the one before, {delays[back - 1] / 1000:g} ms; delays are in order of time"
             )
             return
 

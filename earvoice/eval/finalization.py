@@ -7,14 +7,22 @@
 
 Per unit of the output that stands beside a word of the reference (equal, or in its place): the
 time of its last change minus the end of the source word which that reference word needs. Both
-come from a manifest with word times and needs. Negative: written before it was spoken.
+come from a manifest with word times and needs. Negative: written before it was spoken. Without
+such a manifest nobody knows when a word was spoken, and there is no value.
+
+`segment_finalization` asks no more than what every run has: per segment (short form: recording),
+the last change of any of its units minus the end of its speech.
+
+    segment              |---- speech ----|
+                                          ^ its end
+    its translation        Draft ... Commit ... Commit (the last)
+                                          |--segment_finalization-->|
 """
 
 from __future__ import annotations
 
-import functools
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -23,9 +31,15 @@ from earvoice.eval.history import Settled, histories_of, settle
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.longform import cut_at_segments
 from earvoice.eval.scored import Metric, Result, Scored
+from earvoice.eval.tokens import TOKENIZER, segmenter_of
 
 SPOKEN = "spoken"
-"""The key in `Scored.extras` of a sequence of `Spoken`, one per item."""
+"""The key in `Scored.extras` of a function from what is scored to a `Spoken` per item."""
+
+_NOT_SPOKEN = (
+    "where the source's words end is not known; name a manifest with --words, or ask for "
+    "segment_finalization"
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +53,12 @@ class Spoken:
 
 
 def _finalization(scored: Scored, percent: int) -> Result:
-    spoken: Sequence[Spoken] | None = scored.extras.get(SPOKEN)
-    reason = _reason(scored, spoken)
-    if reason is not None or spoken is None:
+    find: Callable[[Scored], Sequence[Spoken]] | None = scored.extras.get(SPOKEN)
+    if find is None:
+        return Result(None, undefined=_NOT_SPOKEN)
+    spoken = find(scored)
+    reason = _reason(scored, spoken) or _several_streams(scored)
+    if reason is not None:
         return Result(None, undefined=reason)
     pieces = _pieces(scored)
     all_us: list[int] = []
@@ -58,13 +75,30 @@ def _finalization(scored: Scored, percent: int) -> Result:
     return Result(percentile_ms(all_us, percent), per_item, signature, why)
 
 
-def _reason(scored: Scored, spoken: Sequence[Spoken] | None) -> str | None:
-    if spoken is None:
-        return "where the source's words end is not known; name a manifest with --words"
+def _segment_finalization(scored: Scored, percent: int) -> Result:
+    reason = _several_streams(scored)
+    if reason is not None:
+        return Result(None, undefined=reason)
+    waits: list[int | None] = []
+    for index, (item, (_, times_us)) in enumerate(zip(scored.items, _pieces(scored), strict=True)):
+        start_us = scored.segments[index].offset_us if scored.form == "long" else 0
+        end_us = start_us + item.timed(None).source_us
+        waits.append(max(times_us) - end_us if times_us else None)
+    there = [wait for wait in waits if wait is not None]
+    per_item = [None if wait is None else wait / 1000 for wait in waits]
+    signature = f"p{percent}|items:{len(there)}/{len(waits)}|clock:run|ms"
+    return Result(percentile_ms(there, percent), per_item, signature, "nothing was written")
+
+
+def _reason(scored: Scored, spoken: Sequence[Spoken]) -> str | None:
     if not any(item.needed_us for item in spoken):
-        return "the manifest does not say which source word each target word needs"
+        return "the manifest does not say which source word each target word needs, and its end"
     if unit_of(scored) != "word":
         return "the manifest's needs are per word, the output is counted in characters"
+    return None
+
+
+def _several_streams(scored: Scored) -> str | None:
     names = [history.name for history in histories_of(scored)]
     if len(set(names)) < len(names):
         return "a recording has several streams of output"
@@ -73,13 +107,16 @@ def _reason(scored: Scored, spoken: Sequence[Spoken] | None) -> str | None:
 
 def _pieces(scored: Scored) -> list[tuple[Sequence[str], Sequence[int]]]:
     """Per item its units, and when each last changed, us from the recording's first sample."""
-    settled = {item.name: settle(item, "word") for item in histories_of(scored)}
-    final = [_at_rest(item, settled[item.name]) for item in scored.hypotheses]
+    unit = unit_of(scored)
+    settled = {item.name: settle(item, unit) for item in histories_of(scored)}
     if scored.form == "short":
-        return [(item.units, item.delays_us) for item in final]
+        whole = [settled[item.recording] for item in scored.items]
+        return [(found.units, found.settled_us) for found in whole]
+    final = [_at_rest(item, settled[item.name]) for item in scored.hypotheses]
+    segmenter = segmenter_of(scored.extras.get(TOKENIZER, "none"), scored.language)
     return [
         (cut.units, [time + cut.segment.offset_us for time in cut.delays_us])
-        for cut in cut_at_segments(final, scored.segments)
+        for cut in cut_at_segments(final, scored.segments, segmenter)
     ]
 
 
@@ -114,12 +151,18 @@ def _compared(word: str) -> str:
     return kept or "#"
 
 
-def _entry(percent: int) -> Metric:
-    compute = functools.partial(_finalization, percent=percent)
-    what = f"end of the spoken word to the last change of its translation, p{percent} (--words)"
-    return Metric(compute, "behaviour", what)
+def _entry(compute: Callable[[Scored, int], Result], percent: int, what: str) -> Metric:
+    return Metric(lambda scored: compute(scored, percent), "behaviour", f"{what}, p{percent}")
 
+
+_WORD = "end of the spoken word to the last change of its translation (--words)"
+_SEGMENT = "end of a segment's speech to the last change of its translation"
 
 FINALIZATION: Mapping[str, Metric] = MappingProxyType(
-    {"finalization": _entry(50), "finalization_p95": _entry(95)}
+    {
+        "finalization": _entry(_finalization, 50, _WORD),
+        "finalization_p95": _entry(_finalization, 95, _WORD),
+        "segment_finalization": _entry(_segment_finalization, 50, _SEGMENT),
+        "segment_finalization_p95": _entry(_segment_finalization, 95, _SEGMENT),
+    }
 )

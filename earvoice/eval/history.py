@@ -20,10 +20,11 @@ from typing import Any
 
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
 from earvoice.eval.lines import number, read_json_lines, text, texts
-from earvoice.eval.logged import stamped_of
+from earvoice.eval.runlog import read_recordings
 from earvoice.eval.scored import Scored
 from earvoice.eval.units import Unit, units_of
-from earvoice.events import Commit, Draft, Stamped, Stream
+from earvoice.eval.written import Recorded
+from earvoice.events import Commit, Draft, Stream
 
 HISTORIES = "histories"
 """The key in `Scored.extras` of a function without arguments that gives the histories."""
@@ -131,32 +132,23 @@ def history_of_hypothesis(hypothesis: Hypothesis) -> History:
 
 def history_of_runlog(path: Path) -> list[History]:
     """Of a simulation's log: its translations, a history per stream. Raises: DataError."""
-    found: list[History] = []
+    return [history for recorded in read_recordings(path) for history in _histories(recorded)]
+
+
+def _histories(recorded: Recorded) -> list[History]:
+    head = recorded.head
+    first = History(head.name, recorded.where, head.source_us, recorded.total_us)
     views: dict[Stream, _View] = {}
-    first: History | None = None
-    for where, data in read_json_lines(path):
-        if "recording" in data:
-            first = _head(where, data["recording"])
-            views = {}
-        elif first is None:
-            raise DataError(f"{where}: no recording has begun")
-        elif "end" in data:
-            first.compute_us = round(number(where, data, "total_us"))
-            for view in views.values():
-                view.flush()
-            found += [view.history for view in views.values()] or [first]
-            first = None
-        else:
-            stamped = stamped_of(where, data)
-            if isinstance(stamped.event, Commit | Draft):
-                _show(stamped, stamped.event, views, first)
-    return found
-
-
-def _head(where: str, head: Any) -> History:
-    if not isinstance(head, dict):
-        raise DataError(f"{where}: recording must be an object")
-    return History(text(where, head, "name"), where, round(number(where, head, "source_us")))
+    for logged in recorded.events:
+        event = logged.stamped.event
+        if isinstance(event, Commit | Draft) and event.stream.role == "translation":
+            if event.stream not in views:
+                more = History(head.name, recorded.where, head.source_us, 0)
+                views[event.stream] = _View(first if not views else more)
+            views[event.stream].take(event, (logged.heard_us, logged.wall_us))
+    for view in views.values():
+        view.flush()
+    return [view.history for view in views.values()] or [first]
 
 
 @dataclass
@@ -170,6 +162,17 @@ class _View:
     written: str = ""  # commits at `time_us`
     draft: str = ""
 
+    def take(self, event: Commit | Draft, time_us: tuple[int, int]) -> None:
+        """Shows an event's text from `time_us` on."""
+        if time_us != self.time_us:
+            self.flush()
+            self.time_us = time_us
+        if isinstance(event, Commit):
+            self.written += event.text
+            self.draft = ""
+        else:
+            self.draft = event.text
+
     def flush(self) -> None:
         """Adds the step from what stood to what stands."""
         after = self.written + self.draft
@@ -181,26 +184,6 @@ class _View:
             self.history.steps.append(step)
         self.settled += len(self.written)
         self.shown, self.written = self.draft, ""
-
-
-def _show(
-    stamped: Stamped, event: Commit | Draft, views: dict[Stream, _View], first: History
-) -> None:
-    if event.stream.role != "translation":
-        return
-    if event.stream not in views:
-        more = History(first.name, first.where, first.source_us, 0)
-        views[event.stream] = _View(first if not views else more)
-    view = views[event.stream]
-    time_us = (microseconds(1000 * stamped.heard_s), microseconds(1000 * stamped.wall_s))
-    if time_us != view.time_us:
-        view.flush()
-        view.time_us = time_us
-    if isinstance(event, Commit):
-        view.written += event.text
-        view.draft = ""
-    else:
-        view.draft = event.text
 
 
 def history_of_simulstream(path: Path) -> list[History]:

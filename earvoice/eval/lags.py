@@ -9,9 +9,8 @@ from types import MappingProxyType
 from earvoice.eval.hypotheses import CLOCKS
 from earvoice.eval.latency import LONG_FORM, SHORT_FORM, Timed, mean, over_items
 from earvoice.eval.scored import Form, Item, Metric, Result, Scored
+from earvoice.eval.tokens import TOKENIZER
 
-SEGMENTER = "segmenter"
-"""Extra: what cut the items of long form, for the signature; by default `soft`."""
 _WHAT = MappingProxyType(
     {
         "al": "mean lag behind a translator of even pace",
@@ -79,8 +78,8 @@ def _table() -> Mapping[str, Metric]:
                 metric: Callable[[Timed], float] = metric,
                 atd: bool = name == "atd",
             ) -> Result:
-                note = f"segmenter:{scored.extras.get(SEGMENTER, 'soft')}|"
-                note = note if scored.form == "long" else ""
+                tokens = "+moses" if scored.extras.get(TOKENIZER) == "moses" else ""
+                note = f"segmenter:soft{tokens}|" if scored.form == "long" else ""
                 return lags_of_items(scored.items, metric, clock, atd=atd, note=note)
 
             what = _WHAT[name.removeprefix("long_")]

@@ -75,17 +75,40 @@ def numbers(where: str, data: dict[str, Any], key: str) -> list[float]:
     return [number(f"{where}: {key}[{i}]", {"value": v}, "value") for i, v in enumerate(value)]
 
 
+def milliseconds(where: str, data: dict[str, Any], key: str) -> list[float]:
+    """A list of finite numbers, 0 or more. Raises: DataError naming the first that is not."""
+    found = numbers(where, data, key)
+    for index, value in enumerate(found):
+        not_negative(where, {f"{key}[{index}]": value}, f"{key}[{index}]")
+    return found
+
+
+def not_negative(where: str, data: dict[str, Any], key: str) -> float:
+    """A finite number, 0 or more. Raises: DataError naming the key and the value."""
+    value = number(where, data, key)
+    if value < 0:
+        raise DataError(f"{where}: {key} is {value!r}, it must be 0 or more")
+    return value
+
+
+def microseconds_of(where: str, data: dict[str, Any], key: str) -> int:
+    """Integer microseconds, 0 or more. Raises: DataError naming the key and the value."""
+    return round(not_negative(where, data, key))
+
+
 def text(where: str, data: dict[str, Any], key: str) -> str:
     """A text. Raises: DataError."""
     value = data.get(key)
     if not isinstance(value, str):
         raise DataError(f"{where}: {key} is {value!r}, it must be text")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise DataError(f"{where}: {key} holds a lone surrogate, which is not a character")
     return value
 
 
 def texts(where: str, data: dict[str, Any], key: str) -> list[str]:
     """A list of texts. Raises: DataError."""
     value = data.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DataError(f"{where}: {key} must be a list of texts")
-    return value
+    if not isinstance(value, list):
+        raise DataError(f"{where}: {key} is {value!r}, it must be a list of texts")
+    return [text(f"{where}: {key}[{i}]", {"value": v}, "value") for i, v in enumerate(value)]

@@ -77,6 +77,8 @@ def matched(hypotheses: Sequence[Hypothesis], segments: Sequence[Segment]) -> di
     if missing:
         first = next(segment for segment in segments if segment.recording == missing[0])
         raise DataError(f"{first.where}: recording {missing[0]!r} has no hypothesis")
+    for segment in segments:
+        _check_inside(segment, said[segment.recording])
     return said
 
 
@@ -91,8 +93,6 @@ def cut_at_segments(
     a segment that ends after its audio.
     """
     said = matched(hypotheses, segments)
-    for segment in segments:
-        _check_inside(segment, said[segment.recording])
     owners = {name: _owners(said[name], segments, segmenter) for name in said}
     return [
         _cut(said[item.recording], owners[item.recording][i], item)

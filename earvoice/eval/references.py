@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from earvoice.eval.hypotheses import DataError
-from earvoice.eval.lines import number, read_lines, read_text
+from earvoice.eval.lines import number, read_lines, read_text, text
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where built
 
@@ -90,28 +90,28 @@ def read_segments(segments: Path, references: Path, sources: Path | None = None)
 
 
 def _entries(path: Path) -> list[Any]:
-    text = read_text(path)
-    loaded = _json(text)
+    content = read_text(path)
+    loaded = _json(content)
     if loaded is None:
-        loaded = _yaml(path, text)
+        loaded = _yaml(path, content)
     if not isinstance(loaded, list) or not loaded:
         raise DataError(f"{path}: must be a list of segments, one per line of the references")
     return loaded
 
 
-def _json(text: str) -> Any:
+def _json(content: str) -> Any:
     """What JSON says, or None where it is none: YAML 1.1 takes its 1e-05 for a text."""
-    if not text.lstrip().startswith("["):
+    if not content.lstrip().startswith("["):
         return None
     try:
-        return json.loads(text)
+        return json.loads(content)
     except (ValueError, RecursionError):
         return None
 
 
-def _yaml(path: Path, text: str) -> Any:
+def _yaml(path: Path, content: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" line {mark.line + 1}" if mark is not None else ""
@@ -136,7 +136,7 @@ def _span(where: str, entry: Any) -> tuple[str, int, int]:
     offset, duration = (number(where, entry, key) for key in ("offset", "duration"))
     if offset < 0 or duration < 0:
         raise DataError(f"{where}: offset {offset} and duration {duration} must not be negative")
-    name = Path(entry["wav"]).stem
+    name = Path(text(where, entry, "wav")).stem
     if not name:
         raise DataError(f"{where}: wav is {entry['wav']!r}, it must name a recording")
     return name, round(offset * 1_000_000), round(duration * 1_000_000)

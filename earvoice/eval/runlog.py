@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
 from earvoice.errors import EarvoiceError
 from earvoice.eval.hypotheses import DataError, Hypothesis
-from earvoice.eval.lines import number, read_json_lines
+from earvoice.eval.lines import microseconds_of, read_json_lines
 from earvoice.eval.units import Unit
 from earvoice.eval.written import Logged, Recorded, RecordingHead, hypothesis_of
 from earvoice.events import dumps, loads
@@ -54,10 +54,10 @@ class RunLog:
 
 def _fields(head: RecordingHead) -> dict[str, Any]:
     """What a head's line says; the usual way of settling goes without saying."""
-    fields = asdict(head)
+    said = asdict(head)
     if head.settled == "commit":
-        del fields["settled"]
-    return fields
+        del said["settled"]
+    return said
 
 
 def _keep_whole_recordings(path: Path) -> list[str]:
@@ -78,19 +78,36 @@ def _keep_whole_recordings(path: Path) -> list[str]:
 
 
 def read_recordings(path: Path) -> list[Recorded]:
-    """Every recording with its events. Raises: DataError naming file and line."""
+    """Every whole recording with its events; what follows the last `end` is not there yet.
+
+    The one reader of a run's log: whatever is wrong with a log is found here.
+    Raises: DataError naming file and line.
+    """
     found: list[Recorded] = []
+    names: dict[str, str] = {}
     head: RecordingHead | None = None
     begun = ""
     events: list[Logged] = []
     for where, data in read_json_lines(path):
         if "recording" in data:
+            if head is not None:
+                raise DataError(f"{where}: recording {head.name!r} ({begun}) has no end before it")
             head, begun, events = _head(where, data["recording"]), where, []
+            if head.name in names:
+                raise DataError(
+                    f"{where}: recording {head.name!r} was there before, in {names[head.name]}; a "
+                    "recording has one hypothesis"
+                )
         elif head is None:
-            raise DataError(f"{where}: no recording has begun")
+            raise DataError(
+                f"{where}: no recording has begun; is it a log of `earvoice eval simulate` "
+                "(--log-format)?"
+            )
         elif "end" in data:
-            total_us = number(where, {"total_us": 0} | data, "total_us")
-            found.append(Recorded(head, events, round(total_us), begun))
+            if data["end"] != head.name:
+                raise DataError(f"{where}: end is {data['end']!r}, it must be {head.name!r}")
+            found.append(Recorded(head, events, microseconds_of(where, data, "total_us"), begun))
+            names[head.name] = begun
             head = None
         else:
             events.append(_event(where, data))
@@ -107,15 +124,28 @@ def read_runlog(path: Path, unit: Unit | None = None) -> list[Hypothesis]:
 
 
 def _head(where: str, data: Any) -> RecordingHead:
+    if not isinstance(data, dict):
+        raise DataError(f"{where}: recording is {data!r}, it must be an object")
+    legal = {one.name: one.default is MISSING for one in fields(RecordingHead)}
+    wrong = [key for key in data if key not in legal]
+    wrong += [key for key, needed in legal.items() if needed and key not in data]
+    if wrong:
+        raise DataError(
+            f"{where}: recording: {wrong[0]} is {'unknown' if wrong[0] in data else 'missing'}; "
+            f"there are {', '.join(legal)}"
+        )
+    source_us = microseconds_of(where, data, "source_us")
     try:
-        return RecordingHead(**data)
-    except (TypeError, DataError) as error:
-        raise DataError(f"{where}: recording: {error}") from None
+        return RecordingHead(**{**data, "source_us": source_us})
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def _event(where: str, data: dict[str, Any]) -> Logged:
+    if "stamped" not in data:
+        raise DataError(f"{where}: it must have recording, stamped or end")
+    chunk_us, total_us = (microseconds_of(where, data, key) for key in ("chunk_us", "total_us"))
     try:
-        stamped = loads(json.dumps(data["stamped"]))
-        return Logged(stamped, int(data["chunk_us"]), int(data["total_us"]))
-    except (KeyError, ValueError, TypeError, EarvoiceError) as error:
-        raise DataError(f"{where}: {error!r}") from None
+        return Logged(loads(json.dumps(data["stamped"])), chunk_us, total_us, where)
+    except EarvoiceError as error:
+        raise DataError(f"{where}: {error}") from None

@@ -10,14 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from earvoice.errors import UsageError
 from earvoice.eval.history import HISTORIES, HISTORY_READERS
 from earvoice.eval.hypotheses import DataError, Hypothesis
 from earvoice.eval.interop import read_simuleval, read_simulstream
 from earvoice.eval.lines import read_text
-from earvoice.eval.references import read_references, read_segments
+from earvoice.eval.references import Segment, read_references, read_segments
 from earvoice.eval.runlog import LOG_FILE, read_runlog
 from earvoice.eval.score import Scores, compute
 from earvoice.eval.scored import (
+    Form,
     Item,
     Scored,
     is_of_sentences,
@@ -26,6 +28,7 @@ from earvoice.eval.scored import (
     items_of_sentences,
 )
 from earvoice.eval.stats import group_numbers
+from earvoice.eval.tokens import TOKENIZER, Tokenizer, segmenter_of
 from earvoice.eval.units import Unit, default_unit
 
 READERS: Mapping[str, Callable[[Path, Unit], list[Hypothesis]]] = MappingProxyType(
@@ -38,7 +41,8 @@ NOTE_FILE = "run.json"
 class Where:
     """How to read runs: the output's language and unit, and what lies beside a bare log.
 
-    segments, references: for all runs; None is what the run's folder holds.
+    segments, references, sources: for all runs; None is what the run's folder holds. tokenizer:
+    of the words before SoftSegmenter aligns them.
     """
 
     language: str
@@ -46,14 +50,22 @@ class Where:
     log_format: str = "earvoice"
     segments: Path | None = None
     references: Path | None = None
+    sources: Path | None = None
+    source_language: str | None = None
+    tokenizer: Tokenizer = "none"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run wrote, and its figures. note: its run.json; empty for a bare log."""
+    """What a run wrote, and its figures.
+
+    log: the file it was read from, in log_format. note: its run.json; empty for a bare log.
+    """
 
     name: str
     path: Path
+    log: Path
+    log_format: str
     scored: Scored
     note: Mapping[str, Any]
     scores: Scores = field(default_factory=Scores)
@@ -78,20 +90,22 @@ class Run:
 
 
 def open_run(path: Path, where: Where, name: str | None = None) -> Run:
-    """Reads a run folder, or a log file with `where.segments` and `where.references`.
+    """Reads a run folder, or a log file with what `where` names.
 
-    Raises: DataError naming the file that is missing or wrong.
+    Raises: DataError naming the file that is missing or wrong, UsageError.
     """
-    unit = where.unit or default_unit(where.language)
     folder = path if path.is_dir() else None
     log = path if folder is None else folder / LOG_FILE
     log_format = where.log_format if folder is None else "earvoice"
-    hypotheses = READERS[log_format](log, unit)
-    extras: dict[str, Any] = {}
+    hypotheses = READERS[log_format](log, where.unit or default_unit(where.language))
+    if not hypotheses:
+        raise DataError(f"{log}: no recordings")
+    extras: dict[str, Any] = {TOKENIZER: where.tokenizer}
     if log_format in HISTORY_READERS:
         extras[HISTORIES] = functools.cache(lambda: HISTORY_READERS[log_format](log))
     note = {} if folder is None else _note(folder / NOTE_FILE)
-    return Run(name or path.stem, path, _scored(hypotheses, folder, where, extras), note)
+    scored = _scored(hypotheses, folder, where, extras)
+    return Run(name or path.stem, path, log, log_format, scored, note)
 
 
 def _scored(
@@ -100,21 +114,44 @@ def _scored(
     """Short form without segments, and where a run's own segments are whole recordings."""
     segments = where.segments or _beside(folder, "segments.yaml")
     references = where.references or _beside(folder, "references.txt")
-    sources = _beside(folder, "sources.txt") if where.references is None else None
+    sources = where.sources
+    if sources is None and where.references is None and where.segments is None:
+        sources = _beside(folder, "sources.txt")
 
-    def short(items: Sequence[Item]) -> Scored:
-        return Scored(items, "short", where.language, hypotheses, extras=extras)
+    def scored(form: Form, items: Sequence[Item], parts: Sequence[Segment] = ()) -> Scored:
+        language, spoken = where.language, where.source_language
+        return Scored(items, form, language, hypotheses, parts, spoken, extras)
 
     if segments is None:
-        lines = None if references is None else read_references(references)
-        return short(items_of_sentences(hypotheses, lines))
+        lines, said = (_as_many(file, hypotheses) for file in (references, sources))
+        return scored("short", items_of_sentences(hypotheses, lines, said))
     if references is None:
-        raise DataError(f"{segments} needs references, one line per segment: --references")
+        if where.segments is not None:
+            raise UsageError("--segments needs --references, one line per segment")
+        raise DataError(f"{folder}: has segments.yaml and no references.txt, one line per segment")
     parts = read_segments(segments, references, sources)
     if where.segments is None and is_of_sentences(parts):
-        return short(items_of_recordings(hypotheses, parts))
-    items = items_of_segments(hypotheses, parts)
-    return Scored(items, "long", where.language, hypotheses, parts, extras=extras)
+        return scored("short", items_of_recordings(hypotheses, parts))
+    segmenter = segmenter_of(where.tokenizer, where.language)
+    return scored("long", items_of_segments(hypotheses, parts, segmenter), parts)
+
+
+def _as_many(path: Path | None, hypotheses: Sequence[Hypothesis]) -> list[str] | None:
+    """A line per hypothesis. Raises: DataError naming the first line or recording without one."""
+    if path is None:
+        return None
+    lines = read_references(path)
+    if len(lines) < len(hypotheses):
+        raise DataError(
+            f"{path} has {len(lines)} lines, there are {len(hypotheses)} recordings; "
+            f"{hypotheses[len(lines)].where} has no partner"
+        )
+    if len(lines) > len(hypotheses):
+        raise DataError(
+            f"{path} line {len(hypotheses) + 1}: has no partner; there are {len(hypotheses)} "
+            "recordings"
+        )
+    return lines
 
 
 def _beside(folder: Path | None, name: str) -> Path | None:
@@ -128,7 +165,9 @@ def _note(path: Path) -> dict[str, Any]:
         return {}
     try:
         note = json.loads(read_text(path))
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} line {error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     if not isinstance(note, dict):
         raise DataError(f"{path}: must be an object, it is {type(note).__name__}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from earvoice.eval.hypotheses import DataError, Hypothesis
+from earvoice.eval.hypotheses import DataError, Hypothesis, by_name
 from earvoice.eval.latency import Timed
 from earvoice.eval.longform import (
     Cut,
@@ -69,12 +69,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Result:
-    """A value, or None with the reason in `undefined`; the items' values; how it was computed."""
+    """A value, or None with the reason in `undefined`; the items' values; how it was computed.
+
+    parts: of a figure that is pooled, (counted, of how many) per item; it is the sum of the first
+    over the sum of the second.
+    """
 
     value: float | None
     per_item: Sequence[float | None] | None = None
     signature: str = ""
     undefined: str | None = None
+    parts: Sequence[tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,18 +99,24 @@ class Metric:
 
 @dataclass
 class Scores:
-    """Figures by name: a value or None with its reason, the items' values, how it was computed."""
+    """Figures by name: a value or None with its reason, the items' values, how it was computed.
+
+    parts: as in `Result`, for resampling.
+    """
 
     metrics: dict[str, float | None] = field(default_factory=dict)
     per_item: dict[str, list[float | None]] = field(default_factory=dict)
     signature: dict[str, str] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, name: str, result: Result) -> None:
         """Takes a metric's answer."""
         self.metrics[name] = result.value
         if result.per_item is not None:
             self.per_item[name] = list(result.per_item)
+        if result.parts is not None:
+            self.parts[name] = result.parts
         if result.signature:
             self.signature[name] = result.signature
         if result.value is None:
@@ -128,8 +139,9 @@ def items_of_sentences(
 ) -> list[Item]:
     """Whole recordings with one reference each: from the list, in order, or from the log.
 
-    Raises: DataError when there are not as many, or none at all.
+    Raises: DataError when there are not as many, or none at all, and for two of one name.
     """
+    by_name(hypotheses)
     for what, lines in (("references", references), ("sources", sources)):
         if lines is not None and len(lines) != len(hypotheses):
             raise DataError(f"{len(lines)} {what} and {len(hypotheses)} hypotheses; each has one")

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from earvoice.eval.history import histories_of, settle
 from earvoice.eval.quality import BLEU_TOKENIZERS
 from earvoice.eval.scored import Scored, Scores
-from earvoice.eval.units import default_unit
-from earvoice.eval.wer import NORMALISE, normalised
 
 Array = NDArray[np.float64]
 
@@ -76,8 +74,8 @@ def sums_of(name: str, scored: Scored, scores: Scores) -> Sums | NoSums:
 def _sums(name: str, scored: Scored, scores: Scores) -> Sums | None:
     if name in ("bleu", "chrf", "ter"):
         return _of_texts(name, scored)
-    if name in ("wer", "cer"):
-        return _of_errors(name, scored, scores)
+    if name in scores.parts:
+        return Sums(np.array(scores.parts[name], dtype=np.float64).reshape(-1, 2), _ratio)
     if name in ("erasure", "rtf"):
         return _of_recordings(name, scored)
     if name.startswith("first_output"):
@@ -96,23 +94,6 @@ def mean_sums(values: Sequence[float | None]) -> Sums:
     """A mean over the items that have a value."""
     rows = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
     return Sums(np.array(rows, dtype=np.float64).reshape(-1, 2), _ratio)
-
-
-def _of_errors(name: str, scored: Scored, scores: Scores) -> Sums | None:
-    """Errors and units of the reference, of rates that are pooled over the items."""
-    rates = scores.per_item.get(name)
-    if rates is None or None in rates:
-        return None
-    how = scored.extras.get(NORMALISE, "none")
-    lines = [normalised(item.reference, how) for item in scored.items]
-    if name == "wer":
-        sizes = [len(line.split()) for line in lines]
-    elif default_unit(scored.language) == "char":
-        sizes = [len(line.replace(" ", "")) for line in lines]
-    else:
-        sizes = [len(line) for line in lines]
-    pairs = [((rate or 0.0) * size, size) for rate, size in zip(rates, sizes, strict=True)]
-    return Sums(np.array(pairs, dtype=np.float64).reshape(-1, 2), _ratio)
 
 
 def _of_recordings(name: str, scored: Scored) -> Sums | None:

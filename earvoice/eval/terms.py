@@ -89,7 +89,8 @@ def _term(where: str, data: Mapping[str, Any]) -> Term:
         raise DataError(f"{where}: recording is {recording!r}, it must be text")
     if segment is not None:
         number = str(segment)
-        if isinstance(segment, bool) or not number.isdecimal() or int(number) < 1:
+        legal = number.isascii() and number.isdecimal() and len(number) <= 9
+        if isinstance(segment, bool) or not legal or int(number) < 1:
             raise DataError(f"{where}: segment is {segment!r}, it must be a number from 1")
         segment = int(number)
     return Term(src, trg, None if recording is None else Path(recording).stem, segment)
@@ -166,7 +167,7 @@ def _recalled(counts: Sequence[tuple[int, int]], reason: str, note: str = "") ->
     hits, wanted = sum(hit for hit, _ in counts), sum(count for _, count in counts)
     per_item = [hit / count if count else None for hit, count in counts]
     signature = f"micro|found:{hits}/{wanted}|{note}nfkc|case:folded"
-    return Result(hits / wanted if wanted else None, per_item, signature, reason)
+    return Result(hits / wanted if wanted else None, per_item, signature, reason, counts)
 
 
 def _term_false_use(scored: Scored, terms: Sequence[Term]) -> Result:
@@ -192,7 +193,7 @@ def _term_false_use(scored: Scored, terms: Sequence[Term]) -> Result:
     )
     per_item = [count / all_ if all_ else None for count, all_ in counts]
     reason = "no term of the glossary is in the output"
-    return Result(false / used if used else None, per_item, signature, reason)
+    return Result(false / used if used else None, per_item, signature, reason, counts)
 
 
 def _said(item: Item, trg: str, srcs: set[str], language: str, spoken: str) -> bool:

@@ -15,13 +15,20 @@ from functools import cache, partial
 from typing import Literal
 
 from earvoice.errors import UsageError
-from earvoice.eval.longform import Segmenter
+from earvoice.eval.longform import Segmenter, soft_segmenter
 from earvoice.eval.soft_segmenter import Piece, assign, normalised
 from earvoice.eval.units import CHAR_LANGUAGES, Unit
 
 Tokenizer = Literal["none", "moses"]
 TOKENIZERS: tuple[Tokenizer, ...] = ("none", "moses")
+TOKENIZER = "tokenizer"
+"""The key in `Scored.extras` of the tokenizer with which the items of long form were cut."""
 Cutter = Callable[[str], list[str]]
+
+
+def segmenter_of(tokenizer: Tokenizer, language: str) -> Segmenter:
+    """SoftSegmenter on words, or on tokens of them. Raises: UsageError without sacremoses."""
+    return moses_segmenter(language) if tokenizer == "moses" else soft_segmenter
 
 
 def moses_segmenter(language: str) -> Segmenter:

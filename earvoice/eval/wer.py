@@ -61,7 +61,7 @@ def _error_rate(scored: Scored, unit: str) -> Result:
     per_item = [wrong / size if size else None for wrong, size in counts]
     if not length:
         return Result(None, per_item, signature, "the references are empty")
-    return Result(errors / length, per_item, signature)
+    return Result(errors / length, per_item, signature, parts=counts)
 
 
 def _errors(reference: str, said: str, unit: str) -> tuple[int, int]:

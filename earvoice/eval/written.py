@@ -24,7 +24,7 @@ Stamp = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class RecordingHead:
-    """What a log says of a recording before its events."""
+    """What a log says of a recording before its events. Raises: DataError for what is not legal."""
 
     name: str
     source_us: int
@@ -34,17 +34,25 @@ class RecordingHead:
     settled: Settled = "commit"
 
     def __post_init__(self) -> None:
-        if self.settled not in get_args(Settled):
-            raise DataError(f"recording: settled is {self.settled!r}, it must be commit or shown")
+        if not isinstance(self.name, str):
+            raise DataError(f"recording: name is {self.name!r}, it must be text")
+        for key, kind in (("unit", Unit), ("settled", Settled)):
+            value, legal = getattr(self, key), get_args(kind)
+            if value not in legal:
+                raise DataError(f"recording: {key} is {value!r}, it must be {' or '.join(legal)}")
 
 
 @dataclass(frozen=True)
 class Logged:
-    """An event with its time and what computing had cost: for its chunk, and in all so far."""
+    """An event with its time and what computing had cost: for its chunk, and in all so far.
+
+    where: file and line, for messages.
+    """
 
     stamped: Stamped
     chunk_us: int
     total_us: int
+    where: str = field(default="", compare=False)
 
     @property
     def heard_us(self) -> int:

@@ -37,7 +37,5 @@ class HoldN:
             return Read()
         if view.source_finished:
             return Write(None)
-        if view.candidate is None:
-            raise ValueError("hold-n needs View.candidate: the session has to draft before asking")
-        stable = len(view.candidate) - self.n
+        stable = len(view.draft(self.kind)) - self.n
         return Write(stable) if stable > 0 else Read()

@@ -38,14 +38,11 @@ class LocalAgreement:
             return Read()
         if view.source_finished:
             return Write(None)
-        if view.candidate is None:
-            raise ValueError(
-                "local-agreement needs View.candidate: the session has to draft before asking"
-            )
+        draft = view.draft(self.kind)
         if len(view.previous) < self.n - 1:
             return Read()
         agreed = 0
-        for words in zip(view.candidate, *view.previous[: self.n - 1], strict=False):
+        for words in zip(draft, *view.previous[: self.n - 1], strict=False):
             if len(set(words)) > 1:
                 break
             agreed += 1

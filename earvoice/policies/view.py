@@ -30,6 +30,14 @@ class View:
     attended: tuple[tuple[int, ...], ...] | None = None
     frames: int = 0
 
+    def draft(self, policy: str) -> tuple[str, ...]:
+        """The candidate, for a policy that needs one. Raises: ValueError where none was made."""
+        if self.candidate is None:
+            raise ValueError(
+                f"{policy} needs View.candidate: the session has to draft before asking"
+            )
+        return self.candidate
+
 
 KEPT_DRAFTS = 4
 """How many earlier drafts a session keeps for its policy."""

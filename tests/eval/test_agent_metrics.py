@@ -55,7 +55,7 @@ def test_cut_offs_of_a_log_and_of_a_file(tmp_path):
     log, chunks = tmp_path / "log.jsonl", tmp_path / "chunks.jsonl"
     events = [Commit(GERMAN, "Guten Tag.", (0.0, 1.2)), Boundary(GERMAN, "chunk")]
     events += [Boundary(GERMAN, "sentence"), Commit(GERMAN, " Ja.", (1.2, 2.0))]
-    lines = [json.dumps({"recording": {"name": "r", "source_us": 3_000_000}})]
+    lines = [json.dumps({"recording": {"name": "r", "source_us": 3_000_000, "unit": "word"}})]
     lines += [
         f'{{"stamped": {dumps(Stamped(n, 2.0, 2.0, event))}, "chunk_us": 0, "total_us": 0}}'
         for n, event in enumerate(events)
@@ -66,6 +66,9 @@ def test_cut_offs_of_a_log_and_of_a_file(tmp_path):
     assert read_cuts(chunks) == {"a": [1500.0, 2000.0]}
     chunks.write_text('{"recording": "a", "cuts_s": [-1]}\n')
     with pytest.raises(DataError, match="line 1: cuts_s"):
+        read_cuts(chunks)
+    chunks.write_text('{"recording": "a", "cuts_s": [1]}\n{"recording": "a.wav", "cuts_s": [2]}\n')
+    with pytest.raises(DataError, match=r"line 2: recording 'a\.wav' stands twice"):
         read_cuts(chunks)
 
 

@@ -75,7 +75,8 @@ def test_an_unknown_metric_is_answered_with_the_nearest(name, near):
 
 
 def test_only_empty_predictions_are_undefined_and_no_failure(tmp_path, capsys):
-    log(tmp_path, *[INSTANCE | {"prediction": "", "delays": [], "elapsed": []}] * 2)
+    empty = INSTANCE | {"prediction": "", "delays": [], "elapsed": []}
+    log(tmp_path, empty, empty | {"source": ["b.wav"]})
     arguments = ["eval", "score", "--log", str(tmp_path / "instances.log"), "--tgt-lang", "de"]
     assert main([*arguments, "--log-format", "simuleval"]) == 0
     printed = capsys.readouterr().out
@@ -98,7 +99,7 @@ def test_sources_and_references_go_line_by_line(tmp_path, capsys):
     arguments = ["eval", "score", "--log", str(tmp_path / "instances.log"), "--tgt-lang", "de"]
     arguments += ["--log-format", "simuleval", "--sources", str(tmp_path / "sources.txt")]
     assert main([*arguments, "--json"]) == 7
-    assert "2 sources and 1 hypotheses" in capsys.readouterr().err
+    assert "sources.txt line 2: has no partner; there are 1 recordings" in capsys.readouterr().err
     (tmp_path / "sources.txt").write_text("one two three net\n")
     (tmp_path / "terms.tsv").write_text("net\tfünf\n")
     arguments += ["--src-lang", "en", "--terms", str(tmp_path / "terms.tsv"), "--json"]

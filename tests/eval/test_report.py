@@ -160,7 +160,7 @@ def test_short_form_from_a_log_of_another_tool(tmp_path):
     lines = [
         {
             "source": [f"{i}.wav"],
-            "prediction": "eins \u0000 zwei \ud800",
+            "prediction": "eins \u0000 zwei \u0001",
             "delays": [500.0, 900.0, 1500.0, 1900.0],
             "elapsed": [600.0, 1000.0, 1700.0, 2100.0],
             "source_length": 2000.0,

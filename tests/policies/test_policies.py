@@ -36,9 +36,10 @@ def test_hold_n_keeps_the_end_back():
     assert policy.decide(View(1, 0, source_finished=True)) == Write(None)
 
 
-def test_hold_n_needs_a_draft():
-    with pytest.raises(ValueError, match="draft"):
-        HoldN().decide(View(1, 0))
+@pytest.mark.parametrize("policy", [HoldN(), LocalAgreement()])
+def test_what_needs_a_draft_says_so(policy):
+    with pytest.raises(ValueError, match=rf"{policy.kind} needs View\.candidate: .* has to draft"):
+        policy.decide(View(1, 0))
 
 
 @pytest.mark.parametrize(

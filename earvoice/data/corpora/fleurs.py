@@ -1,6 +1,7 @@
 """FLEURS: the same sentences, read by several people each, in 102 languages.
 
-    DIR/data/en_us/{SPLIT.tsv, audio/SPLIT/*.wav}       as on the hub, the archive unpacked, or
+    DIR/data/en_us/{SPLIT.tsv, audio/SPLIT.tar.gz}      as on the hub, or with the archive unpacked:
+    DIR/data/en_us/{SPLIT.tsv, audio/SPLIT/*.wav}       or
     DIR/{metadata/en_us/SPLIT.tsv, en_us/SPLIT/*.wav}   as lhotse keeps it
 
 The tables have no header and seven fields: id, file, raw transcription, transcription,
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from earvoice.data.corpora.archives import Packed
 from earvoice.data.corpora.reading import clean, inside
 from earvoice.data.corpora.result import Tally
 from earvoice.data.corpora.tables import bare_rows
@@ -19,7 +21,7 @@ from earvoice.data.corpora.takes import Passage, Take, Wanted, primary_subtag
 from earvoice.errors import DataError, UsageError
 
 LAYOUT = (
-    "DIR/data/en_us/{SPLIT.tsv, audio/SPLIT/*.wav} or "
+    "DIR/data/en_us/{SPLIT.tsv, audio/SPLIT.tar.gz or audio/SPLIT/*.wav} or "
     "DIR/{metadata/en_us/SPLIT.tsv, en_us/SPLIT/*.wav}"
 )
 _FIELDS = 7
@@ -31,10 +33,13 @@ def read_fleurs(root: Path, wanted: Wanted, skipped: Tally) -> list[Take]:
         raise UsageError("FLEURS has single sentences only; use --form short")
     table, folder = _find(root, wanted.src, wanted.split)
     other, _ = _find(root, wanted.tgt, wanted.split)
-    if not folder.is_dir():
-        archive = table.parent / "audio" / f"{wanted.split}.tar.gz"
-        hint = f"; unpack {archive}" if archive.is_file() else ""
-        raise UsageError(f"there is no folder {folder}{hint}; expected layout: {LAYOUT}")
+    archive = folder.with_name(f"{wanted.split}.tar.gz")
+    is_packed = not folder.is_dir() and archive.is_file()
+    if not (folder.is_dir() or is_packed):
+        raise UsageError(
+            f"there is no folder {folder} and no {archive.name}; expected layout: {LAYOUT}"
+        )
+    into = f"{table.parent.name}/{wanted.split}"
     translations = _texts(other)
     takes: dict[str, Take] = {}
     for where, fields in bare_rows(table, _FIELDS):
@@ -47,7 +52,8 @@ def read_fleurs(root: Path, wanted: Wanted, skipped: Tally) -> list[Take]:
             skipped.add(reason, where)
             continue
         passage = Passage(0, None, clean(fields[2]), texts[0], where, fields[6].strip())
-        takes[audio.stem] = Take(audio.stem, audio, (passage,), where)
+        packed = Packed(archive, wanted.split, fields[1], into) if is_packed else None
+        takes[audio.stem] = Take(audio.stem, audio, (passage,), where, packed)
     return list(takes.values())
 
 

@@ -43,7 +43,8 @@ class Result:
     """Of an import.
 
     skipped: segments that are not in the manifest. trimmed: segments that are, with an earlier
-    end. converted: recordings written anew, by what they were.
+    end. unpacked: recordings that were in an archive. converted: recordings written anew, by what
+    they were.
     """
 
     recordings: int = 0
@@ -53,6 +54,7 @@ class Result:
     rate_hz: int = 1
     skipped: Tally = field(default_factory=Tally)
     trimmed: Tally = field(default_factory=Tally)
+    unpacked: Tally = field(default_factory=Tally)
     converted: Tally = field(default_factory=Tally)
 
     @property
@@ -63,6 +65,7 @@ class Result:
     def lines(self) -> list[str]:
         """For people: what was changed and what was left out, one line each; places with file."""
         tallies: Mapping[str, Tally] = {
+            "unpacked": self.unpacked,
             "converted": self.converted,
             "trimmed": self.trimmed,
             "skipped": self.skipped,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from earvoice.data.corpora.archives import Packed
 from earvoice.data.corpora.result import Tally
 from earvoice.errors import DataError, UsageError
 
@@ -37,12 +38,16 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A recording with its passages, in order of time."""
+    """A recording with its passages, in order of time.
+
+    packed: where it is as long as there is no file `audio`; of a corpus in archives.
+    """
 
     id: str
     audio: Path
     passages: tuple[Passage, ...]
     where: str
+    packed: Packed | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

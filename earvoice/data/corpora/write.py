@@ -4,6 +4,7 @@ OUT/ holds
 
     cuts.jsonl        one cut per recording (long) or per passage (short)
     audio/<id>.wav    only of recordings that are not mono 16 kHz 16-bit WAV already
+    unpacked/         recordings out of archives, where they are such
     segments.yaml     offset, duration, wav of every passage, in the order of the manifest
     references.txt    its translation, one line each; sources.txt its transcript
     terms.jsonl       terms that are said, where the corpus names them: recording, segment
@@ -13,6 +14,7 @@ OUT/ holds
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from earvoice.data.corpora.archives import UNPACKED_NAME, unpacked
 from earvoice.data.corpora.reading import clean
 from earvoice.data.corpora.result import Result, Tally
 from earvoice.data.corpora.sound import Sound, prepared
@@ -73,6 +76,7 @@ def write_corpus(
     result = Result(skipped=skipped, rate_hz=SAMPLE_RATE)
     folder = manifest.parent
     folder.mkdir(parents=True, exist_ok=True)
+    takes = unpacked(takes, folder / UNPACKED_NAME)
     cuts = [cut for take in takes for cut in _cuts_of(take, wanted, folder, result)]
     if not cuts:
         told = skipped.told("skipped") or "the corpus files are empty"
@@ -88,7 +92,18 @@ def write_corpus(
     _write_lines(folder / RECORD_NAME, [json.dumps(record, indent=1, ensure_ascii=False)])
     lines = (cut_line(_manifest_cut(cut, folder, corpus, languages)) for cut in cuts)
     _write_lines(manifest, lines)
+    _remove_converted(takes, {cut.sound.path for cut in cuts})
     return result
+
+
+def _remove_converted(takes: Iterable[Take], used: set[Path]) -> None:
+    """What came out of an archive and was written anew. Only now: until here an import goes on."""
+    for take in takes:
+        if take.packed is not None and take.audio not in used:
+            take.audio.unlink(missing_ok=True)
+            for folder in take.audio.parents[:3]:
+                with contextlib.suppress(OSError):  # not empty, or gone already
+                    folder.rmdir()
 
 
 def _check_names(takes: Sequence[Take]) -> None:
@@ -113,6 +128,8 @@ def _cuts_of(take: Take, wanted: Wanted, folder: Path, result: Result) -> Iterat
     if not passages:
         return
     result.recordings += 1
+    if take.packed is not None:
+        result.unpacked.add(f"from {take.packed.archive.name}", take.id)
     if sound.was:
         result.converted.add(sound.was, take.id)
     if wanted.form == "long":
@@ -247,6 +264,7 @@ def _record(
         "segments": result.segments,
         "terms": result.terms,
         "hours": round(result.hours, 4),
+        "unpacked": result.unpacked.places,
         "converted": result.converted.places,
         "trimmed": result.trimmed.places,
         "skipped": result.skipped.places,

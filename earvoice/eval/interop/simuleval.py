@@ -16,7 +16,7 @@ from earvoice.eval.hypotheses import (
     clocks_from_totals,
     microseconds,
 )
-from earvoice.eval.lines import number, numbers, read_json_lines, text
+from earvoice.eval.lines import milliseconds, not_negative, read_json_lines, text
 from earvoice.eval.units import Unit, units_of
 
 LOG_NAME = "instances.log"
@@ -34,24 +34,29 @@ def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
 
 
 def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
-    delays = tuple(microseconds(value) for value in numbers(where, data, "delays"))
-    elapsed = numbers(where, data, "elapsed") if data.get("elapsed") else []
+    delays = tuple(microseconds(value) for value in milliseconds(where, data, "delays"))
+    elapsed = milliseconds(where, data, "elapsed") if data.get("elapsed") else []
     clocks = {}
     if any(elapsed):
         if len(elapsed) != len(delays):
-            raise DataError(f"{where}: {len(delays)} delays and {len(elapsed)} elapsed")
+            raise DataError(
+                f"{where}: {len(delays)} delays and {len(elapsed)} elapsed; each unit has one of "
+                "both, or elapsed is empty"
+            )
         pairs = zip(elapsed, delays, strict=True)
         clocks = clocks_from_totals(delays, [microseconds(e) - d for e, d in pairs])
-    reference = data.get("reference")
+    reference = None
+    if isinstance(data.get("reference"), str):
+        reference = text(where, data, "reference").strip()
     return Hypothesis(
         name=_source_name(where, data),
         unit=unit,
         units=tuple(units_of(text(where, data, "prediction"), unit)),
         delays_us=delays,
-        source_us=microseconds(number(where, data, "source_length")),
+        source_us=microseconds(not_negative(where, data, "source_length")),
         where=where,
         clocks=clocks,
-        reference=reference.strip() if isinstance(reference, str) else None,
+        reference=reference,
         source_type="speech" if isinstance(data.get("source"), list) else "text",
     )
 

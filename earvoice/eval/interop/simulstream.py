@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
-from earvoice.eval.lines import number, read_json_lines, text, texts
+from earvoice.eval.lines import not_negative, read_json_lines, text, texts
 from earvoice.eval.units import Unit
 from earvoice.text.shown_tokens import PIECE_MARK
 
@@ -40,7 +40,11 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
                 continue
             raise DataError(f"{where}: id is missing")
         key = data["id"]
+        if not isinstance(key, str | int):
+            raise DataError(f"{where}: id is {key!r}, it must be a number or text")
         if "metadata" in data:
+            if key in found:
+                raise DataError(f"{where}: id {key!r} was already in {found[key].where}")
             found[key] = _new_recording(where, data["metadata"])
         elif key not in found:
             raise DataError(f"{where}: id {key!r} has no metadata line before it")
@@ -56,8 +60,11 @@ def _new_recording(where: str, metadata: Any) -> _Recording:
 
 
 def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) -> None:
-    heard = microseconds(1000 * number(where, data, "total_audio_processed"))
-    recording.chunks.append((heard, microseconds(1000 * number(where, data, "computation_time"))))
+    heard, took = (
+        microseconds(1000 * not_negative(where, data, key))
+        for key in ("total_audio_processed", "computation_time")
+    )
+    recording.chunks.append((heard, took))
     gone = texts(where, data, "deleted_tokens")
     if gone:
         if recording.tokens[-len(gone) :] != gone:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from earvoice.eval.hypotheses import DataError, microseconds
-from earvoice.eval.lines import read_json_lines
-from earvoice.eval.logged import stamped_of
+from earvoice.eval.runlog import read_recordings
 from earvoice.eval.speakers.utterances import Utterance
 from earvoice.eval.units import Unit
-from earvoice.events import Boundary, Commit, Role, Stamped, Stream
+from earvoice.eval.written import Logged
+from earvoice.events import Boundary, Commit, Role, Stream
 
 NOBODY = "-"
 """The speaker of streams that name none."""
@@ -30,31 +29,18 @@ def read_runlog_utterances(
     """
     found: list[Utterance] = []
     names: list[str] = []
-    recording: _Recording | None = None
-    for where, data in read_json_lines(path):
-        if "recording" in data:
-            recording = _Recording(_name(where, data["recording"], names), role, unit)
-        elif recording is None:
-            raise DataError(f"{where}: no recording has begun")
-        elif "end" in data:
-            names.append(recording.name)
-            found += recording.utterances()
-            recording = None
-        else:
-            recording.take(where, stamped_of(where, data))
+    for recorded in read_recordings(path):
+        if recorded.head.settled != "commit":
+            raise DataError(
+                f"{recorded.where}: settled is {recorded.head.settled!r}; speakers are scored by "
+                "what they commit"
+            )
+        recording = _Recording(recorded.head.name, role, unit)
+        for logged in recorded.events:
+            recording.take(logged)
+        names.append(recording.name)
+        found += recording.utterances()
     return found, names
-
-
-def _name(where: str, head: Any, before: Sequence[str]) -> str:
-    if not isinstance(head, dict) or not isinstance(head.get("name"), str):
-        raise DataError(f"{where}: recording must be an object with a name")
-    if head["name"] in before:
-        raise DataError(f"{where}: recording {head['name']!r} was there before")
-    if head.get("settled", "commit") != "commit":
-        raise DataError(
-            f"{where}: settled is {head['settled']!r}; speakers are scored by what they commit"
-        )
-    return str(head["name"])
 
 
 @dataclass
@@ -91,9 +77,9 @@ class _Recording:
     turns: list[_Turn] = field(default_factory=list)
     latest: _Turn | None = None
 
-    def take(self, where: str, stamped: Stamped) -> None:
+    def take(self, logged: Logged) -> None:
         """Takes one event."""
-        event = stamped.event
+        event = logged.stamped.event
         if not isinstance(event, Commit | Boundary) or event.stream.role != self.role:
             return
         speaker = _speaker(event.stream)
@@ -101,11 +87,10 @@ class _Recording:
             if event.kind != "chunk" and self.latest and self.latest.speaker == speaker:
                 self.latest = None
             return
-        heard_us = microseconds(1000 * stamped.heard_s)
-        span_us = (heard_us, heard_us)
+        span_us = (logged.heard_us, logged.heard_us)
         if event.span is not None:
             span_us = (microseconds(1000 * event.span[0]), microseconds(1000 * event.span[1]))
-        self._write(where, speaker, event.text, span_us)
+        self._write(logged.where, speaker, event.text, span_us)
 
     def _write(self, where: str, speaker: str, text: str, span_us: tuple[int, int]) -> None:
         if self.latest is None or self.latest.speaker != speaker:

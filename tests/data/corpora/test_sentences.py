@@ -168,11 +168,10 @@ def test_fleurs_rows_that_are_wrong_are_named(tmp_path, row, message):
         imported("fleurs", tmp_path / "f", tgt="zh")
 
 
-def test_fleurs_packed_says_so(tmp_path):
+def test_fleurs_without_recordings_says_what_is_expected(tmp_path):
     folder = fleurs(tmp_path / "f", ENGLISH, CHINESE)
     (folder / "en_us" / "audio" / "dev").rename(tmp_path / "away")
-    (folder / "en_us" / "audio" / "dev.tar.gz").touch()
-    with pytest.raises(UsageError, match=r"unpack .*dev\.tar\.gz"):
+    with pytest.raises(UsageError, match=r"no folder .*dev and no dev\.tar\.gz; .*SPLIT\.tar\.gz"):
         imported("fleurs", tmp_path / "f", tgt="zh")
 
 

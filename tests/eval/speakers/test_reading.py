@@ -203,8 +203,12 @@ def test_no_word_is_lost_or_parted(tmp_path_factory, lines):
     ("line", "words"),
     [
         ('{"stamped": {}}', "no recording has begun"),
-        ('{"recording": 3}', "recording must be an object with a name"),
-        ('{"recording": {"name": "a", "settled": "shown"}}', "settled is 'shown'"),
+        ('{"recording": 3}', "recording is 3, it must be an object"),
+        (
+            '{"recording": {"name": "a", "source_us": 1, "unit": "word", "settled": "shown"}}\n'
+            '{"end": "a", "total_us": 0}',
+            "settled is 'shown'",
+        ),
     ],
 )
 def test_a_wrong_line_of_our_log_is_named(tmp_path, line, words):
@@ -214,10 +218,11 @@ def test_a_wrong_line_of_our_log_is_named(tmp_path, line, words):
 
 
 def test_events_that_are_none_and_recordings_twice(tmp_path):
-    head, end = '{"recording": {"name": "a"}}', '{"end": "a"}'
+    head = '{"recording": {"name": "a", "source_us": 1, "unit": "word"}}'
+    end = '{"end": "a", "total_us": 0}'
     with pytest.raises(EventFormatError):
         loads("{}")
     with pytest.raises(DataError, match=r"line 2: "):
         read_runlog_utterances(written(tmp_path, f'{head}\n{{"stamped": {{}}}}\n', "log.jsonl"))
     with pytest.raises(DataError, match=r"line 3: recording 'a' was there before"):
-        read_runlog_utterances(written(tmp_path, f"{head}\n{end}\n{head}\n", "log.jsonl"))
+        read_runlog_utterances(written(tmp_path, f"{head}\n{end}\n" * 2, "log.jsonl"))

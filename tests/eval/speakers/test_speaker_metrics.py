@@ -113,12 +113,17 @@ def test_two_files_are_enough(folder, capsys):
         (("--speakers-output", "ref.stm"), 2, "--speakers-output needs --speakers"),
         (("--speakers", "ref.stm", "--collar", "-1"), 2, "--collar is -1"),
         (("--speakers", "none.stm"), 7, "cannot read none.stm"),
-        (("--speakers", "other.stm"), 7, "'talk' has no references with speakers; there are else"),
+        (
+            ("--speakers", "other.stm", "--references", "one.txt"),
+            7,
+            "'talk' has no references with speakers; there are else",
+        ),
     ],
 )
 def test_wrong_arguments(folder, capsys, monkeypatch, arguments, code, words):
     monkeypatch.chdir(folder)
     (folder / "other.stm").write_text("else 1 A 0 1 a\n")
+    (folder / "one.txt").write_text("ja\n")
     found, message = run("--log", "log.jsonl", *arguments, capsys=capsys)
     assert found == code
     assert words in message
