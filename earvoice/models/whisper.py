@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from earvoice.config import Config, Count, check_divides
 from earvoice.nn.attention import attend
+from earvoice.nn.conv import CausalDepthwiseConv
 from earvoice.units import SAMPLE_RATE
 
 WINDOW_SAMPLES = 400
@@ -45,6 +46,9 @@ class WhisperConfig(Config):
     padded: bool = True
     """Whether frames attend to the silence that fills the window, as in Whisper. Without it an
     utterance costs what it lasts, for models that are trained so."""
+    conv_kernel: Count | None = None
+    """Ours: a causal depthwise convolution in each layer, with which a small encoder learns to hear
+    in minutes."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> WhisperConfig:
@@ -97,7 +101,10 @@ class WhisperMel(nn.Module):
 
 
 class WhisperLayer(nn.Module):
-    """One pre-norm layer. The key projection has no bias. Shapes: [B, T, D] -> [B, T, D]."""
+    """One pre-norm layer: attention, ours: a depthwise convolution, feed-forward.
+
+    The key projection has no bias. Shapes: [B, T, D] -> [B, T, D].
+    """
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -107,6 +114,10 @@ class WhisperLayer(nn.Module):
         self.k = nn.Linear(config.dim, config.dim, bias=False)
         self.v = nn.Linear(config.dim, config.dim)
         self.out = nn.Linear(config.dim, config.dim)
+        kernel = config.conv_kernel
+        self.conv_norm = nn.LayerNorm(config.dim) if kernel else None
+        self.conv = CausalDepthwiseConv(config.dim, kernel) if kernel else None
+        self.conv_out = nn.Linear(config.dim, config.dim) if kernel else None
         self.ffn_norm = nn.LayerNorm(config.dim)
         self.ffn_in = nn.Linear(config.dim, config.ffn_dim)
         self.ffn_out = nn.Linear(config.ffn_dim, config.dim)
@@ -119,6 +130,8 @@ class WhisperLayer(nn.Module):
             for part in (self.q, self.k, self.v)
         )
         x = x + self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        if self.conv is not None and self.conv_norm is not None and self.conv_out is not None:
+            x = x + self.conv_out(F.silu(self.conv(self.conv_norm(x))))
         return x + self.ffn_out(F.gelu(self.ffn_in(self.ffn_norm(x))))
 
 
@@ -135,6 +148,13 @@ class Whisper(nn.Module):
         self.positions = nn.Parameter(sinusoids(config.frames, config.dim))
         self.layers = nn.ModuleList(WhisperLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Random weights for training from scratch: the sound is as loud as the positions."""
+        for conv in (self.conv_in, self.conv_out):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)
 
     def frames_of(self, samples: int) -> int:
         """Frames that stand for so many samples: whole ones, at most the window's.

@@ -19,8 +19,9 @@ Faithful to the published code: features, prompts and chat templates byte for by
     Q2  the Whisper decoder, whose output the code throws away, is not there
     Q4  frames are at most the window's; the code lets a longer clip blank its neighbours' text
     ours  `stack` (frames side by side before the adapter) and, of the encoder, `strides` and
-          `padded`: they make a small model cheap; `phones`: a head with which a small encoder
-          learns to hear; `text_translate`, `waco`, `listen`: what stands in for downloaded parts
+          `padded`, `conv_kernel`: they make a small model cheap; `phones`: a head with which a
+          small encoder learns to hear; `text_translate`, `waco`, `listen`: what stands in for
+          downloaded parts
 """
 
 from __future__ import annotations
@@ -168,6 +169,7 @@ class Llast(nn.Module):
 
     def initialise(self) -> None:
         """Random weights for training from scratch; every adaptation starts as no change."""
+        self.encoder.initialise()
         if isinstance(self.lm, Llama):
             self.lm.initialise()
         for _, layer in lora_layers(self):

@@ -167,3 +167,21 @@ def test_what_does_not_fit_is_named(folder, tmp_path, change, message):
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     with pytest.raises(CheckpointError, match=message):
         whisper_from_folder(tmp_path)
+
+
+def test_a_convolution_in_each_layer_is_ours_and_sees_no_padding():
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        mels=40, dim=32, heads=4, ffn_dim=64, layers=2, frames=100, padded=False, conv_kernel=3
+    )
+    plain = {name for name, _ in Whisper(config.model_copy(update={"conv_kernel": None})).named_parameters()}
+    model = Whisper(config)
+    model.initialise()
+    added = {name for name, _ in model.named_parameters()} - plain
+    assert {name.split(".")[2] for name in added} == {"conv", "conv_norm", "conv_out"}
+    short, long = torch.randn(6400) * 0.1, torch.randn(16000) * 0.1
+    alone = model(short[None])[0]
+    batch = torch.zeros(2, 16000)
+    batch[0, :6400], batch[1] = short, long
+    together = model(batch, [6400, 16000])[0, : len(alone)]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
