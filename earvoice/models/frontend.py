@@ -39,7 +39,7 @@ from earvoice.units import Rate
 _TIME, _BINS, _BIN_STRIDE, _CONVS = 2, 5, 2, 2
 _FFT_SAMPLES = 1024
 _SAMPLES_AT_ONCE = 500_000
-"""Whole batches of spectra go through memory: on one core that took two and a half times as long."""
+"""Spectra of a whole batch go through memory: on one core that took twice as long and more."""
 
 
 class FrontendConfig(Config):

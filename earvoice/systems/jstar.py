@@ -64,6 +64,7 @@ class SearchConfig(Config):
 
     beams: Count = 4
     max_symbols: Count = 10
+    """Tokens a frame; a translated turn may come whole in one."""
     blank_penalty: float = 0.0
 
     def settings(self) -> TransducerSettings:
@@ -94,7 +95,7 @@ class JstarConfig(Config):
     vocab_size: Count = 9001  # [a], for English and Spanish
     asr_weight: Share = 0.5  # lambda [s]
     search_asr: SearchConfig = SearchConfig(max_symbols=5)
-    search_st: SearchConfig = SearchConfig()
+    search_st: SearchConfig = SearchConfig(max_symbols=60)
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
     text_source: bool = True

@@ -100,7 +100,8 @@ def test_what_a_batch_holds(corpus):
             batch.translations, batch.needs, batch.turn_ends, batch.counts, strict=True
         ):
             assert len(tokens) == len(needs) == len(due)
-            assert all(need <= end < samples / 16000 / FRAME_S for need, end in zip(needs, due))
+            last = samples / 16000 / FRAME_S
+            assert all(need <= end < last for need, end in zip(needs, due, strict=True))
             assert list(due) == sorted(due)
         assert batch.phones.shape == (count, int(longest / 960))
         assert set(batch.phones.unique().tolist()) <= {IGNORED, 0, 1}

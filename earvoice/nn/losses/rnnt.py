@@ -260,9 +260,7 @@ class _CellScores(torch.autograd.Function):
                 piece = cells.part(start, ctx.count)
                 hidden = torch.tanh(enc[piece.enc] + pred[piece.pred])
                 grad = grads[0][:, start : start + ctx.count]
-                scores = _score_grads(
-                    _logits(hidden, work, bias), grad, piece.token, piece.blank
-                )
+                scores = _score_grads(_logits(hidden, work, bias), grad, piece.token, piece.blank)
                 grad_bias += scores.sum(0)
                 scores = scores.to(enc.dtype)
                 grad_weight += scores.T @ hidden

@@ -250,7 +250,9 @@ def test_a_pruned_lattice_always_has_a_path(seed, sizes, width):
             assert all(b - a <= band.width - 1 for a, b in itertools.pairwise(first))
             assert first[-1] <= u < first[-1] + band.width
     inputs, targets = made(seed, len(sizes), longest, most)
-    loss = rnnt_loss(lattice(*inputs, targets, cells=band.cells(targets.shape[1] + 1)), frames, tokens)
+    loss = rnnt_loss(
+        lattice(*inputs, targets, cells=band.cells(targets.shape[1] + 1)), frames, tokens
+    )
     full = rnnt_loss(lattice(*inputs, targets), frames, tokens)
     enough = [(t - 1) * (band.width - 1) + band.width >= u + 1 for t, u in sizes]
     assert torch.isfinite(loss)[torch.tensor(enough)].all()
