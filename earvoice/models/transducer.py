@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from earvoice.config import Config, Count, Positive, Share
 from earvoice.nn.losses.rnnt import (
+    Windows,
     additive_lattice,
-    alignment_band,
     lattice,
     pruning_band,
     restrict,
@@ -52,7 +52,7 @@ class TransducerConfig(Config):
     dropout: Share = 0.0
     fastemit: Share = 0.0
     align_before: Annotated[int, Field(ge=0)] | None = None
-    """Frames before a token's end from which on it may be written; None: any time."""
+    """Frames before a token can be known from which on it may be written; None: any time."""
     align_behind: Annotated[int, Field(ge=0)] = 10
     prune: Annotated[int, Field(ge=2)] | None = None
     """Prefixes a frame that are computed; None: all of them."""
@@ -161,11 +161,13 @@ class Transducer(nn.Module):
         counts: Tensor,
         targets: Sequence[Sequence[int]],
         ends: Sequence[Sequence[int]] | None = None,
+        starts: Sequence[Sequence[int]] | None = None,
     ) -> Tensor:
         """-log p(target) of each item, a number per item [B].
 
-        Args: frames [B, T, D], counts [B] of them real; ends: the frame in which each target token
-            has been spoken, for the restricted alignment.
+        Args: frames [B, T, D], counts [B] of them real; for the restricted alignment, ends: the
+            frame in which each target token should have been written, the end of its word or turn;
+            starts: the frame from which on it can be known, by default the same.
         """
         device = frames.device
         tokens = torch.tensor([len(target) for target in targets], device=device)
@@ -173,16 +175,18 @@ class Transducer(nn.Module):
         predicted = self.predictor(F.pad(padded, (1, 0), value=BLANK))
         if self.config.dropout and self.training:
             predicted = F.dropout(predicted, self.config.dropout)
-        band, simple = None, None
+        cells, simple, windows = None, None, None
         before, behind = self.config.align_before, self.config.align_behind
-        at = None
         if before is not None and ends is not None:
             at = _padded(ends, device)
-            band = alignment_band(at, before, behind, counts, tokens, frames.shape[1])
+            known = at if starts is None else _padded(starts, device)
+            windows = Windows.around(known, at, before, behind, counts)
+            cells = windows.cells(counts, tokens, frames.shape[1])
         elif self.enc_simple is not None and self.pred_simple is not None:
             cheap = additive_lattice(self.enc_simple(frames), self.pred_simple(predicted), padded)
             simple = rnnt_loss(cheap, counts, tokens, fastemit=self.config.fastemit)
             band = pruning_band(cheap, counts, tokens, self.config.prune or 2)
+            cells = band.cells(padded.shape[1] + 1)
         arcs = lattice(
             self.enc_in(frames),
             self.pred_in(predicted),
@@ -190,10 +194,10 @@ class Transducer(nn.Module):
             self.out.bias,
             padded,
             blank=BLANK,
-            band=band,
+            cells=cells,
         )
-        if at is not None and before is not None:
-            arcs = restrict(arcs, at, before, behind, counts)
+        if windows is not None:
+            arcs = restrict(arcs, windows)
         loss = rnnt_loss(arcs, counts, tokens, fastemit=self.config.fastemit)
         return loss if simple is None else loss + self.config.simple_weight * simple
 

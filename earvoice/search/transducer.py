@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -34,15 +34,17 @@ class TransducerSettings:
     """beams 1 is greedy. max_symbols: tokens a frame; max_pending: tokens that may stay open.
 
     With more open than that, hypotheses that differ from the best in the first are dropped.
+    max_last: tokens in the last frame of a stream, in which all must come that has not come yet.
     """
 
     beams: int = 4
     max_symbols: int = 10
     blank_penalty: float = 0.0
     max_pending: int = 100
+    max_last: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("beams", "max_symbols", "max_pending"):
+        for name in ("beams", "max_symbols", "max_pending", "max_last"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be 1 or more")
 
@@ -119,10 +121,12 @@ def search(
     states: Sequence[SearchState],
     frames: Sequence[Tensor],
     settings: TransducerSettings,
+    *,
+    last: bool = False,
 ) -> list[list[Token]]:
     """Goes on by the given frames of each stream, all streams as one batch.
 
-    Args: frames: encoder frames [T, D] each, T may be 0 and differ.
+    Args: frames: encoder frames [T, D] each, T may be 0 and differ; last: the streams end there.
     Returns: the tokens of each stream that have become final.
     """
     projected = [model.project(part) for part in frames]
@@ -130,12 +134,14 @@ def search(
     longest = max((len(part) for part in projected), default=0)
     for place in range(longest):
         active = [i for i, part in enumerate(projected) if place < len(part)]
-        now = [projected[i][place] for i in active]
-        chosen = [states[i] for i in active]
-        if settings.beams == 1:
-            _greedy_frame(model, chosen, now, settings)
-        else:
-            _beam_frame(model, chosen, now, settings)
+        ending = [i for i in active if last and place == len(projected[i]) - 1]
+        within = [i for i in active if i not in ending]
+        for some, most in ((within, settings.max_symbols), (ending, settings.max_last)):
+            if some:
+                now = [projected[i][place] for i in some]
+                one_frame = _greedy_frame if settings.beams == 1 else _beam_frame
+                capped = replace(settings, max_symbols=max(most, settings.max_symbols))
+                one_frame(model, [states[i] for i in some], now, capped)
         for i in active:
             states[i].frames += 1
             # After every frame, so that it does not matter how many come in a call.

@@ -289,7 +289,7 @@ class FrameInterpreter:
             asked = [item for item, s in enumerate(sessions) if wanted or s.transcript]
             states: list[SearchState] = [sessions[item].searches[role] for item in asked]
             given = [parts[item][role] for item in asked]
-            found = search(transducer, states, given, self.settings.searches[role])
+            found = search(transducer, states, given, self.settings.searches[role], last=last)
             for item, final in zip(asked, found, strict=True):
                 session = sessions[item]
                 if role == 0 and self.model.relays:

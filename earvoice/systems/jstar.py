@@ -19,7 +19,9 @@ Deviations and gaps:
 
 J1  Contexts in milliseconds are not known; 240 ms + 60 ms and 960 ms + 240 ms are ours.
 J2  Which transducer loss is not known; by default the whole sum over paths for the translation,
-    and for the transcript an alignment-restricted one where word times exist.
+    and for the transcript an alignment-restricted one where word times exist. `st.align_before`
+    restricts the translation too: each token from the end of the last source word it needs until
+    `st.align_behind` frames after the end of its turn.
 J3  How translations of overlapping speakers are ordered is not known: by the end of their source.
 J4  The input of text pre-training is not known: embedded source tokens, each repeated as often as
     a spoken one lasts frames.
@@ -29,6 +31,7 @@ J6  A phoneme head on the fast stack, for small models from scratch; the paper's
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -61,6 +64,7 @@ class SearchConfig(Config):
 
     beams: Count = 4
     max_symbols: Count = 10
+    """Tokens a frame; a translated turn may come whole in one."""
     blank_penalty: float = 0.0
 
     def settings(self) -> TransducerSettings:
@@ -91,7 +95,7 @@ class JstarConfig(Config):
     vocab_size: Count = 9001  # [a], for English and Spanish
     asr_weight: Share = 0.5  # lambda [s]
     search_asr: SearchConfig = SearchConfig(max_symbols=5)
-    search_st: SearchConfig = SearchConfig()
+    search_st: SearchConfig = SearchConfig(max_symbols=60)
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
     text_source: bool = True
@@ -101,6 +105,8 @@ class JstarConfig(Config):
     transcript, as in text pre-training, instead of fast frames."""
     phones: Annotated[int, Field(ge=0)] = 0
     """Phonemes and silence, for the objective `phones`; 0 without that head."""
+    phone_weight: Share = 0.0
+    """Weight of the phoneme head beside the objectives that hear."""
 
     @model_validator(mode="after")
     def _relay_has_source(self) -> JstarConfig:
@@ -271,43 +277,42 @@ class Jstar(nn.Module):
 
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy on the fast stack [o, J6]."""
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
         fast, _ = self._fast(batch)
-        logits = self.phone_head(fast)
-        labels = batch.phones[:, : fast.shape[1]]
-        loss, accuracy = frame_loss(logits[:, : labels.shape[1]], labels)
+        loss, accuracy = self._phone_loss(fast, batch)
         return {"loss": loss, "accuracy": accuracy}
 
     def asr_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """The fast stack and its transducer alone."""
         fast, counts = self._fast(batch)
         loss = self._asr_loss(fast, counts, batch)
-        return {"loss": loss, "nll": loss.detach()}
+        return self._with_phones(loss, {"nll": loss.detach()}, fast, batch)
 
     def joint_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """L_st + lambda L_asr [s], each per token."""
         fast, counts = self._fast(batch)
         slow = self.cascade.understand(fast, counts=counts)
-        st = _per_token(self.st.loss(slow, counts, batch.translations), batch.translations)
+        st = self._st_loss(slow, counts, batch, batch.turn_ends, batch.needs)
         asr = self._asr_loss(fast, counts, batch)
         loss = st + self.config.asr_weight * asr
-        return {"loss": loss, "nll": st.detach(), "asr": asr.detach()}
+        return self._with_phones(loss, {"nll": st.detach(), "asr": asr.detach()}, fast, batch)
 
     def mt_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Text alone: source tokens stand where fast frames would [s, J4]."""
         source = self._source_tokens()
         generator = torch.Generator().manual_seed(batch.seed)
         low, high = self.config.text_repeats
-        rows = []
-        for tokens in batch.transcripts:
+        rows, ends, needs = [], [], []
+        for item, tokens in enumerate(batch.transcripts):
             ids = torch.tensor(tokens or [BLANK], dtype=torch.long)
             repeats = torch.randint(low, high + 1, (len(ids),), generator=generator)
             ids = ids.repeat_interleave(repeats)
             rows.append(source(ids.to(source.weight.device)))
+            read = TextFrames(batch.ends[item], repeats.cumsum(0).tolist())
+            ends.append([read.frame(frame) for frame in batch.turn_ends[item]])
+            needs.append([read.frame(frame) for frame in batch.needs[item]])
         counts = torch.tensor([len(row) for row in rows], device=rows[0].device)
         slow = self.cascade.understand(pad_sequence(rows, batch_first=True), counts=counts)
-        loss = _per_token(self.st.loss(slow, counts, batch.translations), batch.translations)
+        loss = self._st_loss(slow, counts, batch, ends, needs)
         return {"loss": loss, "nll": loss.detach()}
 
     def _fast(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -320,6 +325,53 @@ class Jstar(nn.Module):
     def _asr_loss(self, fast: Tensor, counts: Tensor, batch: Any) -> Tensor:
         loss = self.asr.loss(fast, counts, batch.transcripts, batch.ends)
         return _per_token(loss, batch.transcripts)
+
+    def _st_loss(
+        self,
+        slow: Tensor,
+        counts: Tensor,
+        batch: Any,
+        ends: Sequence[Sequence[int]],
+        needs: Sequence[Sequence[int]],
+    ) -> Tensor:
+        loss = self.st.loss(slow, counts, batch.translations, ends, needs)
+        return _per_token(loss, batch.translations)
+
+    def _with_phones(
+        self, total: Tensor, losses: Mapping[str, Tensor], fast: Tensor, batch: Any
+    ) -> Mapping[str, Tensor]:
+        if not self.config.phone_weight or self.phone_head is None:
+            return {**losses, "loss": total}
+        phone_loss, accuracy = self._phone_loss(fast, batch)
+        total = total + self.config.phone_weight * phone_loss
+        return {**losses, "phone_accuracy": accuracy, "loss": total}
+
+    def _phone_loss(self, fast: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
+        if self.phone_head is None:
+            raise RuntimeError("this configuration has no phoneme head: set `phones`")
+        labels = batch.phones[:, : fast.shape[1]]
+        return frame_loss(self.phone_head(fast)[:, : labels.shape[1]], labels)
+
+
+@dataclass(frozen=True)
+class TextFrames:
+    """When a text that stands in for speech has been read.
+
+    spoken: the frame of speech in which each of its tokens ends; read: how many frames of text
+    there are up to its end. Neither decreases.
+
+        spoken   2 2 5        token ends in speech
+        read     3 5 8        frames 0-2, 3-4, 5-7 of text
+        frame(2) = 4, frame(4) = 4, frame(5) = 7
+    """
+
+    spoken: Sequence[int]
+    read: Sequence[int]
+
+    def frame(self, spoken: int) -> int:
+        """The last frame of the text that has been said by the end of a frame of speech."""
+        tokens = bisect_right(self.spoken, spoken)
+        return max(0, self.read[tokens - 1] - 1) if tokens else 0
 
 
 def _per_token(losses: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:

@@ -33,7 +33,9 @@ from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 _PACE_S: Seconds = 0.35
 """About how long a word lasts, for text without sound."""
-_TRIES = 200
+_TRIES = 400
+_LEAST_OF_AIM = 5 / 6
+"""How much shorter than the length drawn for its batch a piece may be."""
 
 
 class ConversationMixture(Config):
@@ -69,7 +71,9 @@ class ConversationBatch:
 
     samples [B, C, W] at 16 kHz, zeros behind each end, W 0 for text; counts: how many of each are
     real; transcripts and translations: token ids with tags; ends: the frame in which each token of
-    a transcript has been spoken; phones [B, T]: a label per frame, `IGNORED` where unknown.
+    a transcript has been spoken; needs and turn_ends: the frames in which the last source word that
+    a token of a translation depends on, and its whole turn, have been spoken; phones [B, T]: a
+    label per frame, `IGNORED` where unknown.
     """
 
     samples: Tensor
@@ -77,6 +81,8 @@ class ConversationBatch:
     transcripts: tuple[tuple[int, ...], ...]
     ends: tuple[tuple[int, ...], ...]
     translations: tuple[tuple[int, ...], ...]
+    needs: tuple[tuple[int, ...], ...]
+    turn_ends: tuple[tuple[int, ...], ...]
     phones: Tensor
     seed: int
     audio_s: float
@@ -108,6 +114,8 @@ class ConversationCollator:
             transcripts=tuple(item.asr_tokens for item in items),
             ends=tuple(self._frames(item.asr_end_s) for item in items),
             translations=tuple(item.st_tokens for item in items),
+            needs=tuple(self._frames(item.st_need_s) for item in items),
+            turn_ends=tuple(self._frames(item.st_end_s) for item in items),
             phones=torch.from_numpy(np.stack([self._phones(item, frames) for item in items])),
             seed=rng.getrandbits(63),
             audio_s=sum(counts) / SAMPLE_RATE,
@@ -164,7 +172,8 @@ class ConversationExamples:
     def batch(self, step: int) -> ConversationBatch:
         """The batch of a step (accumulation counts as further steps).
 
-        Its pieces are about as long as each other: none is much longer than the first one drawn.
+        Its pieces are about as long as each other, so that little of a batch is padding: none is
+        longer than the length drawn for the batch, none shorter by more than a sixth.
         """
         digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
         rng = random.Random(digest)
@@ -172,7 +181,7 @@ class ConversationExamples:
         aim_s = rng.uniform(least_s, most_s)
         pieces: list[Piece] = []
         for _ in range(_TRIES):
-            more = self._drawn(rng, max(least_s, 0.6 * aim_s), max(least_s, aim_s))
+            more = self._drawn(rng, max(least_s, _LEAST_OF_AIM * aim_s), aim_s)
             if more is None:
                 continue
             longest_s = max(piece.end_s - piece.start_s for piece in (*pieces, more))
@@ -214,7 +223,7 @@ def said_in_text(rng: random.Random, aim_s: Seconds) -> Piece:
         )
         start_s, now_s = now_s, now_s + len(words) * _PACE_S
         language = languages[said.speaker]
-        target = Target(" ".join(side))
+        target = Target(" ".join(side), said.sentence.needs[into])
         turns.append(Turn(said.speaker, language, start_s, now_s, words, into, target, said.kind))
         if now_s >= aim_s:
             break

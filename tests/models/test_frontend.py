@@ -87,6 +87,16 @@ def test_beams_are_the_plain_convolution():
         assert np.abs(found[:, beam] - plain).max() < 1e-4
 
 
+def test_rows_at_once_change_nothing(monkeypatch):
+    config = FrontendConfig(directions=2, taps=33, mels=17)
+    net = Frontend(config)
+    samples = torch.randn(3, 4000, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together = net(samples)
+        monkeypatch.setattr("earvoice.models.frontend._SAMPLES_AT_ONCE", 1)
+        assert torch.equal(net(samples), together)
+
+
 def test_the_mouths_beam_gains_more_than_4_db(steering):
     """Free field, noise from everywhere, over the best microphone: each third from 500 Hz."""
     filters = filters_for(GLASSES, 161)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from earvoice import load
 from earvoice.audio import stream_file
@@ -16,10 +17,13 @@ from earvoice.data.synth.conversation.corpus import make_conversations
 from earvoice.data.synth.conversation.plan import ConversationSpec
 from earvoice.events import Finished
 from earvoice.models.blank import blank_weights
+from earvoice.search.transducer import TransducerSettings, begin, search
 from earvoice.session import Request
 from earvoice.systems import build
+from earvoice.systems.jstar import Jstar
+from earvoice.train.conversations import ConversationMixture, conversation_examples
 from earvoice.train.freeze import freeze
-from earvoice.train.recipe import Options, run_recipe
+from earvoice.train.recipe import Options, run_recipe, vocabulary
 from earvoice.train.stage import RecipeConfig
 
 RECIPES = Path(__file__).parents[2] / "recipes/jstar"
@@ -83,6 +87,63 @@ def corpus(tmp_path_factory):
     )  # fmt: skip
     make_conversations(spec, folder, jobs=1)
     return folder
+
+
+def learnt(system, objective, batch, patterns, steps):
+    """Losses while one batch is learnt by heart."""
+    freeze(system, patterns)
+    weights = [p for p in system.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(weights, 5e-3, betas=(0.9, 0.98))
+    losses = []
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 5e-3 * min(1.0, (step + 1) / 10)
+        optimiser.zero_grad()
+        loss = system.objectives[objective](batch)["loss"]
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def found(transducer, frames, counts):
+    """What the search writes, by item."""
+    states = [begin(transducer) for _ in counts]
+    heard = [row[:count] for row, count in zip(frames, counts, strict=True)]
+    final = search(transducer, states, heard, TransducerSettings(4, 60), last=True)
+    said = [done + state.close() for done, state in zip(final, states, strict=True)]
+    return [tuple(token.id for token in tokens) for tokens in said]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_what_is_learnt_by_heart_is_written(corpus, tmp_path):
+    """Fast stack first, then both: a few pieces come back word by word in both branches."""
+    torch.manual_seed(0)
+    recipe = load_yaml(RECIPES / "tiny.yaml", RecipeConfig, [f"out={tmp_path}"])
+    tokens = vocabulary(recipe, tmp_path)
+    small = {"vocab_size": tokens.vocab_size, "phones": 64, "phone_weight": 0.3}
+    system = Jstar(recipe.system.model_copy(update=small))
+    mixture = ConversationMixture(batch_s=6.0, piece_s=(2.0, 3.0))
+    phones = {p.symbol for c in load_conversations(corpus) for t in c.turns for p in t.phones}
+    ids = {symbol: index + 1 for index, symbol in enumerate(sorted(phones))}
+    made = conversation_examples(
+        mixture, system, tokens, [str(corpus)], None, ids, seed=1, stage="s"
+    )
+    batch = made.batch(0)
+    hears = ["frontend.*", "cascade.project*", "cascade.fast.*", "phone_head.*"]
+    for objective, patterns, steps in (
+        ("phones", hears, 25),
+        ("asr_transducer", [*hears, "asr.*"], 90),
+        ("transducer", ["cascade.bridge.*", "cascade.slow.*", "st.*"], 100),
+    ):
+        losses = learnt(system, objective, batch, patterns, steps)
+        assert losses[-1] < 0.05 * losses[0], objective
+    with torch.no_grad():
+        fast, counts = system.eval()._fast(batch)
+        slow = system.cascade.understand(fast, counts=counts)
+        assert found(system.asr, fast, counts) == list(batch.transcripts)
+        assert found(system.st, slow, counts) == list(batch.translations)
 
 
 @pytest.fixture(scope="module")

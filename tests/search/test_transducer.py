@@ -185,6 +185,16 @@ def test_the_cap_on_tokens_a_frame():
         assert len(frames) == 20 * cap, "blank is never worth it here"
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_last_frame_of_a_stream_has_a_cap_of_its_own(beams):
+    net, how = model(seed=4), TransducerSettings(beams, 2, 50.0, max_last=7)
+    frames, state = stream(4), begin(net)
+    final = search(net, [state], [frames[:1]], how)[0]
+    final += search(net, [state], [frames[1:]], how, last=True)[0] + state.close()
+    counts = [sum(token.frame == frame for token in final) for frame in range(4)]
+    assert counts == [2, 2, 2, 7]
+
+
 @pytest.mark.parametrize("beams", [1, 4])
 def test_a_blank_penalty_writes_more(beams):
     net = model(seed=5)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from earvoice.data.serialise import TAGS
 from earvoice.models.frontend import FrontendConfig
-from earvoice.systems.jstar import JstarConfig
+from earvoice.systems.jstar import JstarConfig, TextFrames
 from tests.tiny import jstar
 
 SINGLE = FrontendConfig(array="single", mels=17, maps=4)
@@ -56,3 +56,8 @@ def test_the_papers_numbers_are_the_defaults():
 def test_what_a_configuration_may_not_say(change, message):
     with pytest.raises(ValidationError, match=message):
         JstarConfig(**change)
+
+
+def test_text_is_read_as_far_as_speech_was_heard():
+    read = TextFrames([2, 2, 5], [3, 5, 8])
+    assert [read.frame(spoken) for spoken in (0, 2, 4, 5, 9)] == [0, 4, 4, 7, 7]

@@ -96,6 +96,13 @@ def test_what_a_batch_holds(corpus):
             assert list(ends) == sorted(ends)
             assert 0 <= ends[0] <= ends[-1] < samples / 16000 / FRAME_S
         assert all(row[0] in tags for row in batch.translations)
+        for tokens, needs, due, samples in zip(
+            batch.translations, batch.needs, batch.turn_ends, batch.counts, strict=True
+        ):
+            assert len(tokens) == len(needs) == len(due)
+            last = samples / 16000 / FRAME_S
+            assert all(need <= end < last for need, end in zip(needs, due, strict=True))
+            assert list(due) == sorted(due)
         assert batch.phones.shape == (count, int(longest / 960))
         assert set(batch.phones.unique().tolist()) <= {IGNORED, 0, 1}
         assert (batch.phones == 1).any()
@@ -110,6 +117,30 @@ def test_every_objective_takes_a_batch(corpus):
         losses["loss"].backward()
     untouched = [name for name, p in system.named_parameters() if p.grad is None]
     assert untouched == []
+
+
+def test_phonemes_stay_a_part_of_what_hears(corpus):
+    alone, both = (jstar(phones=4, phone_weight=weight) for weight in (0.0, 0.3))
+    both.load_state_dict(alone.state_dict())
+    batch = examples(corpus, alone).batch(0)
+    phones = both.phones_objective(batch)["loss"]
+    for name in ("asr_transducer", "transducer"):
+        plain, with_phones = (system.objectives[name](batch) for system in (alone, both))
+        torch.testing.assert_close(with_phones["loss"], plain["loss"] + 0.3 * phones)
+        assert 0 <= with_phones["phone_accuracy"] <= 1
+
+
+def test_a_restricted_translation_has_fewer_paths(corpus):
+    free = jstar()
+    st = free.config.st.model_copy(update={"align_before": 0, "align_behind": 4})
+    bound = jstar(st=st)
+    bound.load_state_dict(free.state_dict())
+    batch = examples(corpus, free).batch(0)
+    text = examples("nowhere", source="text").batch(0)
+    for name, given in (("transducer", batch), ("mt_transducer", text)):
+        fewer, all_paths = (system.objectives[name](given)["nll"] for system in (bound, free))
+        assert torch.isfinite(fewer)
+        assert fewer > all_paths
 
 
 def test_padding_changes_no_loss(corpus):

@@ -30,6 +30,9 @@ from torch import Tensor
 SLICE_NUMBERS = 4_000_000
 """Scores held at a time: [B, slice of T, U, V] has at most so many, or one frame."""
 
+CELL_SLICE_NUMBERS = 500_000
+"""The same where single cells are computed: [n, V]."""
+
 NEVER = 1e-14
 """An arc expected to be passed less often than this has no gradient."""
 
@@ -48,6 +51,12 @@ class Band:
 
     first: Tensor
     width: int
+
+    def cells(self, prefixes: int) -> Tensor:
+        """The same, a truth value a cell of [B, T, U + 1]. prefixes: U + 1."""
+        prefix = torch.arange(prefixes, device=self.first.device)
+        first = self.first[..., None]
+        return (prefix >= first) & (prefix < first + self.width)
 
 
 def rnnt_loss(lattice: Lattice, frames: Tensor, tokens: Tensor, *, fastemit: float = 0.0) -> Tensor:
@@ -69,20 +78,32 @@ def lattice(
     targets: Tensor,
     *,
     blank: int = 0,
-    band: Band | None = None,
-    slice_numbers: int = SLICE_NUMBERS,
+    cells: Tensor | None = None,
+    slice_numbers: int | None = None,
 ) -> Lattice:
     """The arcs that the joiner softmax(weight tanh(enc + pred) + bias) gives.
 
     Shapes: enc [B, T, J]; pred [B, U + 1, J]; weight [V, J]; bias [V]; targets [B, U], padding is
-    any token. Cells outside the band are impossible. Scores are computed in the dtype of `enc` and
-    normalised in float32 at least.
+    any token; cells [B, T, U + 1]: which are computed, None for all; the others are impossible.
+    Scores are computed in the dtype of `enc` and normalised in float32 at least.
     """
-    arcs = _arcs(pred, targets, blank, band, enc.shape[1])
-    scores = _JoinerScores.apply(enc, pred, weight, bias, arcs, slice_numbers)
-    if band is None:
+    following = F.pad(targets, (0, 1), value=blank)
+    if cells is None:
+        most = slice_numbers or SLICE_NUMBERS
+        scores = _JoinerScores.apply(enc, pred, weight, bias, following, blank, most)
         return Lattice(scores[0], scores[1])
-    return Lattice(*(_spread(part, band, pred.shape[1]) for part in scores))
+    most = slice_numbers or CELL_SLICE_NUMBERS
+    item, frame, prefix = cells.nonzero(as_tuple=True)
+    ways = _Cells(
+        item * enc.shape[1] + frame,
+        item * pred.shape[1] + prefix,
+        following[item, prefix],
+        blank,
+    )
+    scores = _CellScores.apply(enc.flatten(0, 1), pred.flatten(0, 1), weight, bias, ways, most)
+    spread = scores.new_full((2, *cells.shape), -math.inf)
+    spread[:, item, frame, prefix] = scores
+    return Lattice(spread[0], spread[1])
 
 
 def plain_lattice(
@@ -115,35 +136,51 @@ def additive_lattice(
     return Lattice(blanks - total, label - total)
 
 
-def restrict(arcs: Lattice, ends: Tensor, before: int, behind: int, frames: Tensor) -> Lattice:
-    """Allows token u only from frame `ends[b, u] - before` to `ends[b, u] + behind`.
+@dataclass(frozen=True)
+class Windows:
+    """The frames in which each token may be written: `low` to `high`, both [B, U].
 
-    Shapes: ends [B, U], the frame in which each token has been spoken, not decreasing; frames [B].
+    Neither decreases along a target, so that some path is always left.
     """
-    time = torch.arange(arcs.label.shape[1], device=ends.device)[None, :, None]
-    last = (frames - 1)[:, None]
-    low = (ends - before).clamp(min=0).minimum(last)[:, None]
-    high = (ends + behind).clamp(min=0).minimum(last)[:, None]
-    allowed = F.pad((time >= low) & (time <= high), (0, 1))
-    return Lattice(arcs.blank, arcs.label.masked_fill(~allowed, -math.inf))
+
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def around(
+        cls, starts: Tensor, ends: Tensor, before: int, behind: int, frames: Tensor
+    ) -> Windows:
+        """From `starts - before` to `ends + behind`, within the real frames of each item.
+
+        Shapes: starts, ends [B, U]: the frames in which a token can be known and in which it should
+        be; for a transcript both are where the word ends. frames [B].
+        """
+        last = (frames - 1)[:, None]
+        low = (starts - before).clamp(min=0).minimum(last)
+        high = (ends + behind).clamp(min=0).minimum(last)
+        if ends.shape[1]:
+            low, high = low.cummax(1).values, high.cummax(1).values
+        return cls(low, high.maximum(low))
+
+    def cells(self, frames: Tensor, tokens: Tensor, count: int) -> Tensor:
+        """The cells [B, T, U + 1] that paths through the windows can reach, and no other.
+
+        At frame t all tokens that must have come have come, and none that may not yet. count: T;
+        frames and tokens [B]: how many are real.
+        """
+        time = torch.arange(count, device=frames.device)[None, :, None]
+        place = torch.arange(self.low.shape[1] + 1, device=frames.device)[None, None]
+        real = place[..., :-1] < tokens[:, None, None]
+        least = ((self.high[:, None] < time) & real).sum(-1, keepdim=True)
+        most = ((self.low[:, None] <= time) & real).sum(-1, keepdim=True)
+        return (place >= least) & (place <= most) & (time < frames[:, None, None])
 
 
-def alignment_band(
-    ends: Tensor, before: int, behind: int, frames: Tensor, tokens: Tensor, count: int
-) -> Band:
-    """The cells that a restricted alignment can reach, so that no other is computed.
-
-    At frame t all tokens that must have come have come, and none that may not yet. count: T.
-    """
-    time = torch.arange(count, device=ends.device)[None, :, None]
-    real = torch.arange(ends.shape[1], device=ends.device)[None, None] < tokens[:, None, None]
-    last = (frames - 1)[:, None]
-    low = (ends - before).clamp(min=0).minimum(last)[:, None]
-    high = (ends + behind).clamp(min=0).minimum(last)[:, None]
-    first = ((high < time) & real).sum(-1)
-    furthest = ((low <= time) & real).sum(-1)
-    width = int((furthest - first).max()) + 1
-    return Band(first.clamp(max=max(0, ends.shape[1] + 1 - width)), width)
+def restrict(arcs: Lattice, windows: Windows) -> Lattice:
+    """Allows each token only in its window (2011.03072)."""
+    time = torch.arange(arcs.label.shape[1], device=windows.low.device)[None, :, None]
+    allowed = (time >= windows.low[:, None]) & (time <= windows.high[:, None])
+    return Lattice(arcs.blank, arcs.label.masked_fill(~F.pad(allowed, (0, 1)), -math.inf))
 
 
 @torch.no_grad()
@@ -175,133 +212,143 @@ def pruning_band(arcs: Lattice, frames: Tensor, tokens: Tensor, width: int) -> B
 
 
 @dataclass(frozen=True)
-class _Arcs:
-    """The cells that are computed: prefixes [B, T, S], each with the token that comes next.
+class _Cells:
+    """Cells as a list: rows of enc and of pred, and the token that comes next, all [N]."""
 
-    Without a band all frames have the same prefixes: [B, 1, S].
-    """
-
-    prefix: Tensor
+    enc: Tensor
+    pred: Tensor
     token: Tensor
     blank: int
-    banded: bool
+
+    def part(self, start: int, count: int) -> _Cells:
+        """`count` of them from `start` on."""
+        span = slice(start, start + count)
+        return _Cells(self.enc[span], self.pred[span], self.token[span], self.blank)
 
 
-def _arcs(pred: Tensor, targets: Tensor, blank: int, band: Band | None, frames: int) -> _Arcs:
-    following = F.pad(targets, (0, 1), value=blank)
-    if band is None:
-        prefix = torch.arange(pred.shape[1], device=pred.device)[None, None]
-        return _Arcs(prefix.expand(len(pred), 1, -1), following[:, None], blank, banded=False)
-    prefix = band.first[..., None] + torch.arange(band.width, device=pred.device)
-    prefix = prefix.clamp(max=pred.shape[1] - 1)
-    token = following[:, None].expand(-1, frames, -1).gather(2, prefix)
-    return _Arcs(prefix, token, blank, banded=True)
+class _CellScores(torch.autograd.Function):
+    """Blank and token log probabilities [2, N] of a list of cells, a slice of it at a time.
 
-
-def _spread(values: Tensor, band: Band, prefixes: int) -> Tensor:
-    """Values of a band [B, T, S] in their places of [B, T, U + 1]; impossible elsewhere."""
-    index = band.first[..., None] + torch.arange(band.width, device=values.device)
-    inside = index < prefixes
-    full = values.new_full((*values.shape[:2], prefixes + 1), -math.inf)
-    full = full.scatter(2, index.clamp(max=prefixes), values.masked_fill(~inside, -math.inf))
-    return full[..., :prefixes]
-
-
-class _JoinerScores(torch.autograd.Function):
-    """Blank and token log probabilities [2, B, T, S], a slice of frames at a time."""
+    What is held is a slice's [n, V] scores, small enough for a processor's cache.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, enc: Tensor, pred: Tensor, weight: Tensor, bias: Tensor, arcs: _Arcs, most: int
+        ctx: Any, enc: Tensor, pred: Tensor, weight: Tensor, bias: Tensor, cells: _Cells, most: int
     ) -> Tensor:
         work = weight.to(enc.dtype)
-        per_frame = enc.shape[0] * arcs.prefix.shape[2] * len(weight)
-        ctx.frames = max(1, most // per_frame)
-        ctx.arcs = arcs
+        ctx.cells, ctx.count = cells, max(1, most // len(weight))
         ctx.save_for_backward(enc, pred, weight, bias)
-        parts = []
+        parts = [bias.new_zeros(2, 0, dtype=torch.promote_types(bias.dtype, torch.float32))]
         with torch.autocast(enc.device.type, enabled=False):
-            for start in range(0, enc.shape[1], ctx.frames):
-                piece = _slice(arcs, start, ctx.frames)
-                hidden = _hidden(enc[:, start : start + ctx.frames], pred, piece)
-                logits = _logits(hidden, work, bias)
-                blank, label = logits[..., piece.blank].clone(), _picked(logits, piece)
-                top = logits.amax(-1, keepdim=True)
-                total = logits.sub_(top).exp_().sum(-1).log_() + top[..., 0]
-                parts.append(torch.stack([blank - total, label - total]))
-        return torch.cat(parts, dim=2)
+            for start in range(0, len(cells.token), ctx.count):
+                piece = cells.part(start, ctx.count)
+                hidden = torch.tanh(enc[piece.enc] + pred[piece.pred])
+                parts.append(_picked(_logits(hidden, work, bias), piece.token, piece.blank))
+        return torch.cat(parts, dim=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         enc, pred, weight, bias = ctx.saved_tensors
-        (grad,) = grads
-        arcs: _Arcs = ctx.arcs
+        cells: _Cells = ctx.cells
         work = weight.to(enc.dtype)
-        grad_enc = torch.zeros_like(enc)
-        grad_pred = torch.zeros_like(pred)
-        grad_weight = torch.zeros_like(weight)
-        grad_bias = torch.zeros_like(bias)
+        wide = torch.promote_types(enc.dtype, torch.float32)
+        grad_enc, grad_pred = torch.zeros_like(enc, dtype=wide), torch.zeros_like(pred, dtype=wide)
+        grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        with torch.autocast(enc.device.type, enabled=False):
+            for start in range(0, len(cells.token), ctx.count):
+                piece = cells.part(start, ctx.count)
+                hidden = torch.tanh(enc[piece.enc] + pred[piece.pred])
+                grad = grads[0][:, start : start + ctx.count]
+                scores = _score_grads(_logits(hidden, work, bias), grad, piece.token, piece.blank)
+                grad_bias += scores.sum(0)
+                scores = scores.to(enc.dtype)
+                grad_weight += scores.T @ hidden
+                back = ((scores @ work) * (1 - hidden.square())).to(wide)
+                grad_enc.index_add_(0, piece.enc, back)
+                grad_pred.index_add_(0, piece.pred, back)
+        return grad_enc.to(enc.dtype), grad_pred.to(pred.dtype), grad_weight, grad_bias, None, None
+
+
+class _JoinerScores(torch.autograd.Function):
+    """Blank and token log probabilities [2, B, T, U + 1] of all cells, a slice of frames a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        enc: Tensor,
+        pred: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        following: Tensor,
+        blank: int,
+        most: int,
+    ) -> Tensor:
+        work = weight.to(enc.dtype)
+        ctx.frames = max(1, most // (enc.shape[0] * pred.shape[1] * len(weight)))
+        ctx.blank = blank
+        ctx.save_for_backward(enc, pred, weight, bias, following)
+        parts = []
+        with torch.autocast(enc.device.type, enabled=False):
+            for start in range(0, enc.shape[1], ctx.frames):
+                hidden = _hidden(enc[:, start : start + ctx.frames], pred)
+                token = following[:, None].expand(-1, hidden.shape[1], -1)
+                parts.append(_picked(_logits(hidden, work, bias), token, blank))
+        return torch.cat(parts, dim=2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        enc, pred, weight, bias, following = ctx.saved_tensors
+        (grad,) = grads
+        work = weight.to(enc.dtype)
+        grad_enc, grad_pred = torch.zeros_like(enc), torch.zeros_like(pred)
+        grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         with torch.autocast(enc.device.type, enabled=False):
             for start in range(0, enc.shape[1], ctx.frames):
                 span = slice(start, start + ctx.frames)
-                piece = _slice(arcs, start, ctx.frames)
-                hidden = _hidden(enc[:, span], pred, piece)
-                scores = _score_grads(_logits(hidden, work, bias), grad[:, :, span], piece)
+                hidden = _hidden(enc[:, span], pred)
+                token = following[:, None].expand(-1, hidden.shape[1], -1)
+                scores = _score_grads(
+                    _logits(hidden, work, bias), grad[:, :, span], token, ctx.blank
+                )
                 grad_bias += scores.flatten(0, -2).sum(0)
                 scores = scores.to(enc.dtype)
                 grad_weight += scores.flatten(0, -2).T @ hidden.flatten(0, -2)
                 back = (scores @ work) * (1 - hidden.square())
                 grad_enc[:, span] = back.sum(2)
-                _add_to_prefixes(grad_pred, back, piece)
-        return grad_enc, grad_pred, grad_weight, grad_bias, None, None
+                grad_pred += back.sum(1)
+        return grad_enc, grad_pred, grad_weight, grad_bias, None, None, None
 
 
-def _slice(arcs: _Arcs, start: int, frames: int) -> _Arcs:
-    if not arcs.banded:
-        return arcs
-    span = slice(start, start + frames)
-    return _Arcs(arcs.prefix[:, span], arcs.token[:, span], arcs.blank, banded=True)
-
-
-def _hidden(enc: Tensor, pred: Tensor, arcs: _Arcs) -> Tensor:
-    """[B, slice, S, J]."""
-    if not arcs.banded:
-        return torch.tanh(enc[:, :, None] + pred[:, None])
-    batch, frames, cells = arcs.prefix.shape
-    index = arcs.prefix.flatten(1)[..., None].expand(-1, -1, pred.shape[2])
-    return torch.tanh(enc[:, :, None] + pred.gather(1, index).view(batch, frames, cells, -1))
+def _hidden(enc: Tensor, pred: Tensor) -> Tensor:
+    """[B, slice, U + 1, J]."""
+    return torch.tanh(enc[:, :, None] + pred[:, None])
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """[B, slice, S, V] in float32, or what is finer."""
+    """[..., V] in float32, or what is finer."""
     logits = F.linear(hidden, weight)
     wide = logits if logits.dtype == torch.float64 else logits.float()
     return wide.add_(bias)
 
 
-def _picked(logits: Tensor, arcs: _Arcs) -> Tensor:
-    """The score of each cell's next token. [B, slice, S]."""
-    token = arcs.token.expand(-1, logits.shape[1], -1)
-    return logits.gather(-1, token[..., None])[..., 0]
+def _picked(logits: Tensor, token: Tensor, blank: int) -> Tensor:
+    """Log probabilities [2, ...] of blank and of each cell's next token; spends the scores."""
+    blanks = logits[..., blank].clone()
+    labels = logits.gather(-1, token[..., None])[..., 0]
+    top = logits.amax(-1, keepdim=True)
+    total = logits.sub_(top).exp_().sum(-1).log_() + top[..., 0]
+    return torch.stack([blanks - total, labels - total])
 
 
-def _score_grads(logits: Tensor, grad: Tensor, arcs: _Arcs) -> Tensor:
-    """Gradients of the scores, in place of them. grad [2, B, slice, S]."""
+def _score_grads(logits: Tensor, grad: Tensor, token: Tensor, blank: int) -> Tensor:
+    """Gradients of the scores [..., V], in place of them. grad [2, ...]."""
     grad = grad.to(logits.dtype)
     top = logits.amax(-1, keepdim=True)
     scores = logits.sub_(top).exp_()
     scores.mul_(-(grad[0] + grad[1])[..., None] / scores.sum(-1, keepdim=True))
-    scores[..., arcs.blank] += grad[0]
-    token = arcs.token.expand(-1, scores.shape[1], -1)[..., None]
-    return scores.scatter_add_(-1, token, grad[1][..., None])
-
-
-def _add_to_prefixes(grad_pred: Tensor, back: Tensor, arcs: _Arcs) -> None:
-    if not arcs.banded:
-        grad_pred += back.sum(1)
-        return
-    index = arcs.prefix.flatten(1)[..., None].expand(-1, -1, back.shape[-1])
-    grad_pred.scatter_add_(1, index, back.flatten(1, 2))
+    scores[..., blank] += grad[0]
+    return scores.scatter_add_(-1, token[..., None], grad[1][..., None])
 
 
 class _PathSum(torch.autograd.Function):

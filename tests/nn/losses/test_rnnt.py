@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from earvoice.nn.losses.rnnt import (
     Band,
     Lattice,
+    Windows,
     additive_lattice,
-    alignment_band,
     lattice,
     plain_lattice,
     pruning_band,
@@ -159,18 +159,45 @@ def test_restricted_alignments_against_the_paths_that_are_left(seed, ends, befor
         return max(0, ends[u] - before) <= t <= min(frames - 1, ends[u] + behind)
 
     expected = by_paths(all_scores(inputs)[0], targets[0], frames, tokens, allowed)
-    whole = restrict(lattice(*inputs, targets), at, before, behind, counts[0])
+    windows = Windows.around(at, at, before, behind, counts[0])
+    whole = restrict(lattice(*inputs, targets), windows)
     assert_equal_gradients(rnnt_loss(whole, *counts)[0], expected, inputs, 1e-9)
-    band = alignment_band(at, before, behind, *counts, frames)
-    narrow = restrict(lattice(*inputs, targets, band=band), at, before, behind, counts[0])
+    cells = windows.cells(*counts, frames)
+    narrow = restrict(lattice(*inputs, targets, cells=cells, slice_numbers=20), windows)
     assert_equal_gradients(rnnt_loss(narrow, *counts)[0], expected, inputs, 1e-9)
 
 
-def test_a_band_of_alignments_computes_little():
+def test_windows_compute_little():
     ends = torch.arange(3, 63, 3)[None]
-    band = alignment_band(ends, 2, 2, torch.tensor([70]), torch.tensor([20]), 70)
-    assert band.width <= 3
-    assert band.first.shape == (1, 70)
+    frames, tokens = torch.tensor([70]), torch.tensor([20])
+    cells = Windows.around(ends, ends, 2, 2, frames).cells(frames, tokens, 80)
+    assert cells.shape == (1, 80, 21)
+    assert cells.sum(-1).max() <= 3
+    assert not cells[:, 70:].any(), "padding"
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 1000),
+    spans=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=4),
+)
+def test_windows_from_known_to_due(seed, spans):
+    """A token may come as soon as it and all before it are known, until it is due; in a batch."""
+    frames, tokens = 6, len(spans)
+    starts, ends = (list(itertools.accumulate(part, max)) for part in zip(*spans, strict=True))
+    inputs, targets = made(seed, 2, frames + 2, tokens)
+    counts = torch.tensor([frames, 1]), torch.tensor([tokens, 0])
+    known, due = (torch.tensor([part, part]) for part in zip(*spans, strict=True))
+    windows = Windows.around(known, due, 1, 0, counts[0])
+    cells = windows.cells(*counts, frames + 2)
+    found = rnnt_loss(restrict(lattice(*inputs, targets, cells=cells), windows), *counts)
+
+    def allowed(t, u):
+        low = min(max(0, starts[u] - 1), frames - 1)
+        return low <= t <= max(low, min(ends[u], frames - 1))
+
+    expected = by_paths(all_scores(inputs)[0], targets[0], frames, tokens, allowed)
+    assert_equal_gradients(found[0], expected, inputs, 1e-9)
 
 
 def test_a_band_forbids_what_is_outside():
@@ -180,7 +207,7 @@ def test_a_band_forbids_what_is_outside():
     def allowed(t, u):
         return band.first[0, t] <= u < band.first[0, t] + 1
 
-    arcs = lattice(*inputs, targets, band=band, slice_numbers=20)
+    arcs = lattice(*inputs, targets, cells=band.cells(4), slice_numbers=20)
     found = rnnt_loss(arcs, torch.tensor([4]), torch.tensor([3]))[0]
     expected = by_paths(all_scores(inputs)[0], targets[0], 4, 3, allowed)
     assert_equal_gradients(found, expected, inputs, 1e-9)
@@ -223,7 +250,9 @@ def test_a_pruned_lattice_always_has_a_path(seed, sizes, width):
             assert all(b - a <= band.width - 1 for a, b in itertools.pairwise(first))
             assert first[-1] <= u < first[-1] + band.width
     inputs, targets = made(seed, len(sizes), longest, most)
-    loss = rnnt_loss(lattice(*inputs, targets, band=band), frames, tokens)
+    loss = rnnt_loss(
+        lattice(*inputs, targets, cells=band.cells(targets.shape[1] + 1)), frames, tokens
+    )
     full = rnnt_loss(lattice(*inputs, targets), frames, tokens)
     enough = [(t - 1) * (band.width - 1) + band.width >= u + 1 for t, u in sizes]
     assert torch.isfinite(loss)[torch.tensor(enough)].all()
@@ -235,7 +264,7 @@ def test_a_wide_band_prunes_nothing():
     counts = torch.tensor([7, 5]), torch.tensor([3, 2])
     band = pruning_band(plain_lattice(*inputs, targets), *counts, 9)
     assert band.width == 4
-    pruned = rnnt_loss(lattice(*inputs, targets, band=band), *counts)
+    pruned = rnnt_loss(lattice(*inputs, targets, cells=band.cells(targets.shape[1] + 1)), *counts)
     torch.testing.assert_close(pruned, rnnt_loss(lattice(*inputs, targets), *counts))
 
 
