@@ -70,6 +70,8 @@ class RetrieveMixture(Config):
     batch: Count = 16
     positives: Count = 4
     """Terms drawn from each window; those of the other windows are its negatives."""
+    noted: Probability = 0.5
+    """Share of them that are invented terms, in windows in which one is said."""
     near: Share = 1.0
     """Near misses for each positive."""
     most_words: Count = 3

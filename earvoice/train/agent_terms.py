@@ -12,7 +12,7 @@ from earvoice.agent.glossary_files import read_glossary
 from earvoice.data.chunks import Chunk
 from earvoice.data.manifest import Talk
 from earvoice.data.near import near_miss
-from earvoice.data.synth.interpreted.terms import near_misses, term_of
+from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
 from earvoice.text.spacing import is_spaceless, joined
 
 Pair = tuple[str, str]
@@ -126,8 +126,7 @@ def _near(
 ) -> Pair:
     """A term that sounds like one: an invented one with its own translation, or letters changed."""
     if term in noted:
-        kind, _, syllables = noted[term].partition(":")
-        miss = near_misses(rng, term_of(kind, tuple(syllables.split("-"))), 1)[0]
+        miss = near_misses(rng, term_of_id(noted[term]), 1)[0]
         return miss.form(pair[0]), miss.form(pair[1])
     targets = dict(others)
     source = near_miss(term[0], list(targets), rng)

@@ -35,6 +35,9 @@ from earvoice.train.agent_terms import Pair, TermDraw, TermRoom, noted_terms
 from earvoice.units import SAMPLE_RATE, Samples
 
 _SILENT_SENTENCES = 8
+_EXAMPLES_OF_A_TALK = 3
+"""Drawing a talk takes longer than all the rest of an example."""
+_HEARING = 3
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,15 @@ class _Example:
     prompt: Prompt
     answer: tuple[int, ...]
 
-    @property
-    def length(self) -> int:
-        """Entries of the language model, and what the encoder hears besides."""
+    def cost(self, heard: bool) -> int:
+        """What it takes to learn from it, in entries of the language model; for sorting.
+
+        heard: whether the stage has sound, each embedding of which costs the encoder as much as
+        three entries (two frames, at six layers of a wider feed-forward than the model's five).
+        """
         written = len(self.prompt.before) + len(self.prompt.after) + len(self.answer)
-        return written + self.turn.lead + self.turn.count
+        turn = self.turn
+        return written + turn.count + (_HEARING * (turn.lead + turn.count) if heard else 0)
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,7 @@ class AgentExamples:
         )
         self._terms = TermDraw(mixture.glossaries, grid.pairs, room, codec.count)
         self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
+        self._waiting: dict[tuple[Pair, str], list[tuple[Talk, list[Chunk]]]] = {}
         self._group: tuple[int, list[list[_Example]]] = (-1, [])
 
     @property
@@ -171,10 +179,11 @@ class AgentExamples:
         group, place = divmod(step, bucket)
         if self._group[0] != group:
             rng = self._random(f"group/{group}")
+            self._waiting.clear()
             drawn = [self._encoded(self._turn(rng)) for _ in range(size * bucket)]
             parts = [drawn]
             if bucket > 1:
-                drawn.sort(key=lambda example: example.length)
+                drawn.sort(key=lambda example: example.cost(self.mixture.source == "audio"))
                 parts = [drawn[first : first + size] for first in range(0, len(drawn), size)]
                 rng.shuffle(parts)
             self._group = (group, parts)
@@ -273,18 +282,24 @@ class AgentExamples:
     def _talk(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
         source, target = pair
         if self.mixture.source == "text":
-            interpreted = self.mixture.style == "interpreted"
-            about_terms = interpreted and rng.random() < self.mixture.with_term
-            focus = "terms" if about_terms else ""
-            talk = silent_talk(
-                rng, _SILENT_SENTENCES, "train", source, interpreted=interpreted, focus=focus
-            )
-            return talk, chunks_of(talk, source, target, self.mixture.rule)
+            return self._invented(rng, pair)
         number = rng.choice(self._spoken[pair])
         talk = self.talks[number]
         if (number, pair) not in self._chunks:
             self._chunks[number, pair] = chunks_of(talk, source, target, self.mixture.rule)
         return talk, self._chunks[number, pair]
+
+    def _invented(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
+        """A talk of the grammar, which serves for some examples of its batches."""
+        interpreted = self.mixture.style == "interpreted"
+        focus = "terms" if interpreted and rng.random() < self.mixture.with_term else ""
+        waiting = self._waiting.setdefault((pair, focus), [])
+        if not waiting:
+            talk = silent_talk(
+                rng, _SILENT_SENTENCES, "train", pair[0], interpreted=interpreted, focus=focus
+            )
+            waiting += [(talk, chunks_of(talk, *pair, self.mixture.rule))] * _EXAMPLES_OF_A_TALK
+        return waiting.pop()
 
     def _numbers(self, pair: Pair) -> list[int]:
         """The talks of a direction. Raises: ConfigError where there are none."""
