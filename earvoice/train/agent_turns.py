@@ -135,9 +135,7 @@ class AgentExamples:
         self.mixture, self.grid, self.codec, self.talks = mixture, grid, codec, talks
         self.augment, self.seed, self.stage = augment, seed, stage
         self._spoken = {pair: self._numbers(pair) for pair in grid.pairs}
-        room = TermRoom(
-            grid.terms, grid.terms_tokens, mixture.distractors, mixture.withheld
-        )
+        room = TermRoom(grid.terms, grid.terms_tokens, mixture.distractors, mixture.withheld)
         self._terms = TermDraw(mixture.glossaries, grid.pairs, room, codec.count)
         self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
         self._waiting: dict[tuple[Pair, str], list[tuple[Talk, list[Chunk]]]] = {}
@@ -222,9 +220,7 @@ class AgentExamples:
         spread = rng.random() < mixture.spread
         return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written, spread)
 
-    def _first(
-        self, rng: random.Random, talk: Talk, chunks: Sequence[Chunk], pair: Pair
-    ) -> int:
+    def _first(self, rng: random.Random, talk: Talk, chunks: Sequence[Chunk], pair: Pair) -> int:
         """The chunk after the window's start: any, or one in which an invented term is said."""
         if rng.random() < self.mixture.with_term:
             terms = noted_terms(talk, pair)
