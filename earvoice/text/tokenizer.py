@@ -151,9 +151,8 @@ class Tokenizer:
         single characters (at most `alphabet_limit`, the most frequent), merges. A small corpus
         may give fewer.
 
-        apart: no piece reaches over punctuation, nor over `WORD_GAP` in the texts, which stands
-        between words that are written without a space and is no part of them. A word is then in
-        the same pieces wherever it stands, which is what copying it needs.
+        apart: no piece reaches over punctuation, nor over a `WORD_GAP` in the texts; a word is
+        then in the same pieces wherever it stands, which is what copying it needs.
         """
         specials = [*SPECIALS.names(), *extra_specials]
         reserved = [*specials, *_BYTE_PIECES]
@@ -174,8 +173,8 @@ class Tokenizer:
         learner.decoder = decoders.Sequence(
             [decoders.ByteFallback(), decoders.Metaspace(BOUNDARY, prepend_scheme="always")]
         )
+        written = [learner.pre_tokenizer, pre_tokenizers.Punctuation("isolated")]
         if apart:
-            written = [learner.pre_tokenizer, pre_tokenizers.Punctuation("isolated")]
             gap = pre_tokenizers.Split(WORD_GAP, "removed")
             learner.pre_tokenizer = pre_tokenizers.Sequence([*written, gap])
         trainer = trainers.BpeTrainer(
