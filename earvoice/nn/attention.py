@@ -30,8 +30,11 @@ _FULL_UP_TO = 512
 
 
 def _learns_on_cpu(q: Tensor, k: Tensor) -> bool:
-    """Whether gradients in bfloat16 are asked of a CPU: the fused kernel's backward pass takes two
-    to four times as long as plain products there (32 x 4 heads, 115 entries: 43 against 13 ms)."""
+    """Whether gradients in bfloat16 are asked of a CPU.
+
+    The fused kernel's backward pass takes two to four times as long there as plain products do
+    (32 x 4 heads, 115 entries: 43 against 13 ms).
+    """
     small = q.dtype == torch.bfloat16 and q.device.type == "cpu" and k.shape[2] <= _FULL_UP_TO
     return small and torch.is_grad_enabled() and q.requires_grad
 

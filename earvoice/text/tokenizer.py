@@ -147,9 +147,8 @@ class Tokenizer:
     ) -> Tokenizer:
         """Learn byte-pair merges from `texts`; the same texts in the same order give equal bytes.
 
-        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces,
-        single characters (at most `alphabet_limit`, the most frequent), merges. A small corpus
-        may give fewer.
+        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces, at
+        most `alphabet_limit` characters, merges. A small corpus may give fewer.
 
         apart: no piece reaches over punctuation, nor over a `WORD_GAP` in the texts; a word is
         then in the same pieces wherever it stands, which is what copying it needs.
@@ -175,8 +174,8 @@ class Tokenizer:
         )
         written = [learner.pre_tokenizer, pre_tokenizers.Punctuation("isolated")]
         if apart:
-            gap = pre_tokenizers.Split(WORD_GAP, "removed")
-            learner.pre_tokenizer = pre_tokenizers.Sequence([*written, gap])
+            parts = [*written, pre_tokenizers.Split(WORD_GAP, "removed")]
+            learner.pre_tokenizer = pre_tokenizers.Sequence(parts)
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=reserved,

@@ -92,7 +92,7 @@ class TermDraw:
 
 
 def _is_in(term: str, words: str) -> bool:
-    """Whether a term is said: as whole words, but for scripts that show none. words: in one case"""
+    """Whether a term is said: as whole words, but for scripts that show none."""
     source = term.casefold()
     if any(map(is_spaceless, source)):
         return source in words
