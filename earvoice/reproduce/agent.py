@@ -25,7 +25,7 @@ from torch import Tensor
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.data.synth.engines import open_synthesizer
-from earvoice.data.synth.interpreted.terms import KINDS, Term, invent, near_misses, term_of
+from earvoice.data.synth.interpreted.terms import KINDS, Term, invent, near_misses, term_of_id
 from earvoice.data.synth.render import TalkSpec, render_talk
 from earvoice.data.synth.speech import Prosody
 from earvoice.data.synth.voices import voices
@@ -82,14 +82,9 @@ def drawn_cases(pair: tuple[str, str], count: int, seed: int) -> list[Case]:
             first, last = sentence.start_s - _MARGIN_S, sentence.end_s + _MARGIN_S
             heard = samples[max(0, round(first * SAMPLE_RATE)) : round(last * SAMPLE_RATE)]
             said = frozenset(str(note["source"]) for note in notes)
-            cases.append(Case(heard, _term(str(notes[0]["id"])), said))
+            cases.append(Case(heard, term_of_id(str(notes[0]["id"])), said))
         index += 1
     return cases[:count]
-
-
-def _term(name: str) -> Term:
-    kind, _, syllables = name.partition(":")
-    return term_of(kind, tuple(syllables.split("-")))
 
 
 def drawn_keys(cases: Sequence[Case], source: str, count: int, seed: int) -> list[str]:

@@ -320,11 +320,14 @@ class Clasi(nn.Module):
 
     def _speech(self, batch: Any) -> list[Tensor]:
         """Each item's embeddings [N, D]: of its audio after the lead, or of its words."""
-        heard = self.hear(batch.samples, None)[1] if batch.samples.shape[1] else None
+        sounding = [item for item, words in enumerate(batch.words) if words is None]
+        heard: dict[int, Tensor] = {}
+        if sounding:  # what is written has no sound for the encoder to work on
+            heard = dict(zip(sounding, self.hear(batch.samples[sounding], None)[1], strict=True))
         found = []
         for item, (lead, count) in enumerate(zip(batch.leads, batch.counts, strict=True)):
-            if heard is not None and batch.words[item] is None:
-                found.append(heard[item, lead : lead + count])
+            if item in heard:
+                found.append(heard[item][lead : lead + count])
             else:
                 found.append(self._written(batch.words[item], batch.slots[item]))
         return found

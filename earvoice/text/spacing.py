@@ -27,15 +27,15 @@ def is_spaceless(character: str) -> bool:
     return any(first <= code <= last for first, last in _SPACELESS)
 
 
-def joined(words: Iterable[str]) -> str:
+def joined(words: Iterable[str], gap: str = "") -> str:
     """The words as text: a space between two unless one of them meets the other in such a script.
 
-    Empty words count for nothing.
+    Empty words count for nothing. gap: what stands where there is no space.
     """
     text = ""
     for word in words:
-        if text and word and not (is_spaceless(text[-1]) or is_spaceless(word[0])):
-            text += " "
+        if text and word:
+            text += gap if is_spaceless(text[-1]) or is_spaceless(word[0]) else " "
         text += word
     return text
 

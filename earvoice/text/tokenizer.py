@@ -22,6 +22,8 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from earvoice.errors import CheckpointError, UsageError
 
 BOUNDARY = "▁"
+WORD_GAP = "\x1f"
+"""In texts to learn from: between words that are written without a space."""
 FILE_NAME = "tokenizer.json"
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 _BYTE_PIECES = tuple(f"<0x{value:02X}>" for value in range(256))
@@ -141,12 +143,15 @@ class Tokenizer:
         *,
         extra_specials: Sequence[str] = (),
         alphabet_limit: int = 1000,
+        apart: bool = False,
     ) -> Tokenizer:
         """Learn byte-pair merges from `texts`; the same texts in the same order give equal bytes.
 
-        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces,
-        single characters (at most `alphabet_limit`, the most frequent), merges. A small corpus
-        may give fewer.
+        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces, at
+        most `alphabet_limit` characters, merges. A small corpus may give fewer.
+
+        apart: no piece reaches over punctuation, nor over a `WORD_GAP` in the texts; a word is
+        then in the same pieces wherever it stands, which is what copying it needs.
         """
         specials = [*SPECIALS.names(), *extra_specials]
         reserved = [*specials, *_BYTE_PIECES]
@@ -167,6 +172,10 @@ class Tokenizer:
         learner.decoder = decoders.Sequence(
             [decoders.ByteFallback(), decoders.Metaspace(BOUNDARY, prepend_scheme="always")]
         )
+        written = [learner.pre_tokenizer, pre_tokenizers.Punctuation("isolated")]
+        if apart:
+            parts = [*written, pre_tokenizers.Split(WORD_GAP, "removed")]
+            learner.pre_tokenizer = pre_tokenizers.Sequence(parts)
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=reserved,
@@ -175,6 +184,8 @@ class Tokenizer:
             show_progress=False,
         )
         learner.train_from_iterator((_valid_unicode(text) for text in texts), trainer)
+        if apart:
+            learner.pre_tokenizer = pre_tokenizers.Sequence(written)
         spec = json.loads(learner.to_str())
         spec["added_tokens"] = [
             token for token in spec["added_tokens"] if token["content"] in specials

@@ -17,8 +17,8 @@ class AgentMixture(Config):
 
     asr, mt, st: weights of the tasks. whole: share of turns that translate all there is; the
     others are live. cot: share that writes the words first. memory, knowledge: shares with turns
-    before and with terms in the prompt. skew: share of live turns in which a chunk was finished at
-    most a step ago, which is what a live session most often has to decide.
+    before and with terms in the prompt. skew: share of live turns that end within a step of a
+    chunk's end, before or after it: where a live session decides.
     """
 
     source: Literal["audio", "text"] = "audio"
@@ -37,6 +37,15 @@ class AgentMixture(Config):
     memory: Probability = 0.6
     knowledge: Probability = 0.5
     skew: Probability = 0.3
+    silent: Probability = 0.1
+    """Share of whole turns in which nothing is said: what is left after a stream's last word."""
+    with_term: Probability = 0.0
+    """Share of turns that are looked for where an invented term is said."""
+    withheld: Probability = 0.25
+    """Share of the terms that are said and not told, so that near misses stand there alone."""
+    spread: Probability = 0.0
+    """Share of texts in which a word's tokens fill its time one after the other, as its sounds do;
+    in the others each slot is the mean of them all."""
     lead_s: Share = 2.0
     """Sound before the window that the encoder hears too, at most."""
     glossaries: tuple[str, ...] = ()
@@ -61,6 +70,8 @@ class RetrieveMixture(Config):
     batch: Count = 16
     positives: Count = 4
     """Terms drawn from each window; those of the other windows are its negatives."""
+    noted: Probability = 0.5
+    """Share of them that are invented terms, in windows in which one is said."""
     near: Share = 1.0
     """Near misses for each positive."""
     most_words: Count = 3

@@ -12,20 +12,26 @@ from earvoice.agent.glossary_files import read_glossary
 from earvoice.data.chunks import Chunk
 from earvoice.data.manifest import Talk
 from earvoice.data.near import near_miss
-from earvoice.data.synth.interpreted.terms import near_misses, term_of
-from earvoice.text.spacing import joined
+from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
+from earvoice.text.spacing import is_spaceless, joined
 
 Pair = tuple[str, str]
+_NEAR_SHARE = 0.7
+"""Of the distractors, where something is said that they can be near misses of."""
 _LATIN_WORDS = re.compile(r"[^\W\u2e80-\U0003ffff]+")
 
 
 @dataclass(frozen=True)
 class TermRoom:
-    """What a prompt holds: terms and tokens at most; `distractors` of them are not said."""
+    """What a prompt holds: terms and tokens at most; `distractors` of them are not said.
+
+    withheld: share of the terms that are said and not told.
+    """
 
     terms: int
     tokens: int
     distractors: int
+    withheld: float = 0.0
 
 
 class TermDraw:
@@ -46,26 +52,32 @@ class TermDraw:
         rng: random.Random,
         pair: Pair,
         talk: Talk,
-        said: Sequence[Chunk],
+        heard: tuple[Sequence[Chunk], str],
         chunks: Sequence[Chunk],
     ) -> list[Pair]:
-        """Terms for the prompt, within its room, in any order."""
-        words = joined(chunk.transcript for chunk in said).casefold()
-        text = joined(chunk.translation for chunk in said).casefold()
-        noted = _of_notes(talk, pair)
+        """Terms for the prompt, within its room, in any order.
+
+        heard: the chunks that are finished, and the words after them, whose terms a retriever
+        finds as well. Of the terms that are heard a share is not told; its near misses may be.
+        """
+        said, tail = heard
+        words = joined([*(chunk.transcript for chunk in said), tail]).casefold()
+        noted = noted_terms(talk, pair)
         known = [*self._files[pair], *noted]
         names = names_in(said)
-        true = names + [(s, t) for s, t in known if s.casefold() in words and t.casefold() in text]
-        others = [term for term in known if term[0].casefold() not in words]
+        true = list(dict.fromkeys([*names, *(term for term in known if _is_in(term[0], words))]))
+        others = [term for term in known if not _is_in(term[0], words)]
         others += [term for term in names_in(chunks) if term not in names]
-        found = list(dict.fromkeys(true))
+        found = [term for term in true if rng.random() >= self._room.withheld]
+        withheld = {source.casefold() for source, _ in true} - {s.casefold() for s, _ in found}
         for _ in range(rng.randint(0, self._room.distractors)):
-            if true and rng.random() < 0.5:
+            if true and rng.random() < _NEAR_SHARE:
                 found.append(_near(rng, rng.choice(true), noted, others, pair))
             elif others:
                 found.append(rng.choice(others))
-        found = list({source: (source, target) for source, target in reversed(found)}.values())
-        found = found[::-1][: self._room.terms]
+        told = {source: (source, target) for source, target in reversed(found)}
+        found = [term for term in told.values() if term[0].casefold() not in withheld][::-1]
+        found = found[: self._room.terms]
         rng.shuffle(found)
         return self._fitting(found)
 
@@ -77,6 +89,14 @@ class TermDraw:
                 kept.append(term)
                 room -= cost
         return kept
+
+
+def _is_in(term: str, words: str) -> bool:
+    """Whether a term is said: as whole words, but for scripts that show none."""
+    source = term.casefold()
+    if any(map(is_spaceless, source)):
+        return source in words
+    return re.search(rf"(?<!\w){re.escape(source)}(?!\w)", words) is not None
 
 
 def names_in(chunks: Sequence[Chunk]) -> list[Pair]:
@@ -91,7 +111,7 @@ def names_in(chunks: Sequence[Chunk]) -> list[Pair]:
     return list(dict.fromkeys(found))
 
 
-def _of_notes(talk: Talk, pair: Pair) -> dict[Pair, str]:
+def noted_terms(talk: Talk, pair: Pair) -> dict[Pair, str]:
     """The terms that a synthetic talk's notes name, and what the notes call them."""
     return {
         (str(note["source"]), str(note["targets"][pair[1]]["text"])): str(note["id"])
@@ -106,8 +126,7 @@ def _near(
 ) -> Pair:
     """A term that sounds like one: an invented one with its own translation, or letters changed."""
     if term in noted:
-        kind, _, syllables = noted[term].partition(":")
-        miss = near_misses(rng, term_of(kind, tuple(syllables.split("-"))), 1)[0]
+        miss = near_misses(rng, term_of_id(noted[term]), 1)[0]
         return miss.form(pair[0]), miss.form(pair[1])
     targets = dict(others)
     source = near_miss(term[0], list(targets), rng)

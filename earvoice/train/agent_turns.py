@@ -31,10 +31,13 @@ from earvoice.models.splice import Answer
 from earvoice.text.prompt import Prompt
 from earvoice.text.spacing import joined
 from earvoice.train.agent_mixture import AgentMixture
-from earvoice.train.agent_terms import Pair, TermDraw, TermRoom
+from earvoice.train.agent_terms import Pair, TermDraw, TermRoom, noted_terms
 from earvoice.units import SAMPLE_RATE, Samples
 
 _SILENT_SENTENCES = 8
+_EXAMPLES_OF_A_TALK = 3
+"""Drawing a talk takes longer than all the rest of an example."""
+_HEARING = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ class AgentBatch:
 
 @dataclass(frozen=True)
 class _Turn:
-    """One example before encoding. start, lead, count: in embeddings; start from the talk's."""
+    """One example before encoding. start, lead, count: in embeddings; start from the talk's.
+
+    spread: of text in place of speech, a word's tokens fill its slots one after the other.
+    """
 
     talk: Talk
     ask: Ask
@@ -71,6 +77,7 @@ class _Turn:
     said: tuple[Chunk, ...]
     tail: str
     written: bool
+    spread: bool
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,15 @@ class _Example:
     prompt: Prompt
     answer: tuple[int, ...]
 
-    @property
-    def length(self) -> int:
-        """Entries of the language model, and what the encoder hears besides."""
+    def cost(self, heard: bool) -> int:
+        """What it takes to learn from it, in entries of the language model; for sorting.
+
+        heard: whether the stage has sound, each embedding of which costs the encoder as much as
+        three entries (two frames, at six layers of a wider feed-forward than the model's five).
+        """
         written = len(self.prompt.before) + len(self.prompt.after) + len(self.answer)
-        return written + self.turn.lead + self.turn.count
+        turn = self.turn
+        return written + turn.count + (_HEARING * (turn.lead + turn.count) if heard else 0)
 
 
 @dataclass(frozen=True)
@@ -124,9 +135,10 @@ class AgentExamples:
         self.mixture, self.grid, self.codec, self.talks = mixture, grid, codec, talks
         self.augment, self.seed, self.stage = augment, seed, stage
         self._spoken = {pair: self._numbers(pair) for pair in grid.pairs}
-        room = TermRoom(grid.terms, grid.terms_tokens, mixture.distractors)
+        room = TermRoom(grid.terms, grid.terms_tokens, mixture.distractors, mixture.withheld)
         self._terms = TermDraw(mixture.glossaries, grid.pairs, room, codec.count)
         self._chunks: dict[tuple[int, Pair], list[Chunk]] = {}
+        self._waiting: dict[tuple[Pair, str], list[tuple[Talk, list[Chunk]]]] = {}
         self._group: tuple[int, list[list[_Example]]] = (-1, [])
 
     @property
@@ -165,10 +177,11 @@ class AgentExamples:
         group, place = divmod(step, bucket)
         if self._group[0] != group:
             rng = self._random(f"group/{group}")
+            self._waiting.clear()
             drawn = [self._encoded(self._turn(rng)) for _ in range(size * bucket)]
             parts = [drawn]
             if bucket > 1:
-                drawn.sort(key=lambda example: example.length)
+                drawn.sort(key=lambda example: example.cost(self.mixture.source == "audio"))
                 parts = [drawn[first : first + size] for first in range(0, len(drawn), size)]
                 rng.shuffle(parts)
             self._group = (group, parts)
@@ -188,49 +201,101 @@ class AgentExamples:
         talk, chunks = self._talk(rng, pair)
         whole = task == "mt" or rng.random() < mixture.whole
         ask = Ask(*pair, task=task, whole=whole, cot=task == "st" and rng.random() < mixture.cot)
-        first = rng.randrange(len(chunks))
+        first = self._first(rng, talk, chunks, pair)
         start = self._slot(chunks[first - 1].end_s) if first else 0
-        count = self._count(rng, chunks, first, start, whole=whole)
-        end_s = (start + count) * grid.embedding / SAMPLE_RATE
-        said = [chunk for chunk in chunks[first:] if chunk.end_s <= end_s + 1e-6]
-        if said and whole:
-            end_s = said[-1].end_s
-        cut = min(self._slot(said[-1].end_s) - start, count) if said else 0
+        count = self._count(rng, chunks, first, start, task=task, whole=whole)
+        lead = min(start, rng.randint(0, int(mixture.lead_s * SAMPLE_RATE / grid.embedding)))
+        if not whole:
+            lead, count = self._on_step(start, lead, count)
+        said = [chunk for chunk in chunks[first:] if self._slot(chunk.end_s) - start <= count]
+        cut = self._slot(said[-1].end_s) - start if said else 0
         if cut < 1:
             said = []
+        end_s = said[-1].end_s if said and whole else self._seconds(start + count)
         following = chunks[first + len(said) :]
         words = itertools.chain(*(chunk.words for chunk in following))
         tail = joined(word.text for word in words if word.end_s <= end_s)
-        lead = min(start, rng.randint(0, int(mixture.lead_s * SAMPLE_RATE / grid.embedding)))
-        known = self._known(rng, pair, talk, chunks[:first], said, chunks)
+        known = self._known(rng, pair, talk, chunks[:first], (said, tail), chunks)
         written = task == "mt" or mixture.source == "text"
-        return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written)
+        spread = rng.random() < mixture.spread
+        return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written, spread)
+
+    def _first(self, rng: random.Random, talk: Talk, chunks: Sequence[Chunk], pair: Pair) -> int:
+        """The chunk after the window's start: any, or one in which an invented term is said."""
+        if rng.random() < self.mixture.with_term:
+            terms = noted_terms(talk, pair)
+            named = [
+                number
+                for number, chunk in enumerate(chunks)
+                if any(source in chunk.transcript for source, _ in terms)
+            ]
+            if named:
+                return rng.choice(named)
+        return rng.randrange(len(chunks))
 
     def _count(
-        self, rng: random.Random, chunks: Sequence[Chunk], first: int, start: int, *, whole: bool
+        self,
+        rng: random.Random,
+        chunks: Sequence[Chunk],
+        first: int,
+        start: int,
+        *,
+        task: Task,
+        whole: bool,
     ) -> int:
         """How much is heard: up to a chunk's end, or to any time a live session might ask."""
-        grid = self.grid
+        grid, mixture = self.grid, self.mixture
         ends = [self._slot(chunk.end_s) - start for chunk in chunks[first:]]
         fitting = [end for end in ends if 0 < end <= grid.most]
+        if whole and task != "mt" and rng.random() < mixture.silent:
+            spoken = chunks[first].words
+            pause = self._slot(spoken[0].start_s) - start if spoken else grid.step
+            if pause > 0:  # what is left of a stream after its last word
+                return rng.randint(1, min(pause, grid.most))
         if whole and fitting:
             return rng.choice(fitting[:3])
-        if fitting and rng.random() < self.mixture.skew:
-            return min(grid.most, rng.choice(fitting[:2]) + rng.randint(0, grid.step))
+        if fitting and rng.random() < mixture.skew:
+            # As often just before a chunk's end as just after it, or it learns to be hasty.
+            near = rng.choice(fitting[:2]) + rng.randint(1 - grid.step, grid.step)
+            return max(1, min(grid.most, near))
         near = max(2 * grid.step, min(grid.most, (fitting[0] if fitting else grid.most) * 2))
         return rng.randint(min(grid.step, near), near)
+
+    def _on_step(self, start: int, lead: int, count: int) -> tuple[int, int]:
+        """Lead and count of a window that ends with a step, as those of a live session do.
+
+        Otherwise the encoder has heard the rest of the step, which no live turn has.
+        """
+        step = self.grid.step
+        lead += -(lead + count) % step
+        while lead > start:
+            lead -= step
+        if lead >= 0:
+            return lead, count
+        lead, end = start, -(-(start + count) // step) * step
+        return lead, (end if end - lead <= self.grid.most else end - step) - lead
 
     def _talk(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
         source, target = pair
         if self.mixture.source == "text":
-            interpreted = self.mixture.style == "interpreted"
-            talk = silent_talk(rng, _SILENT_SENTENCES, "train", source, interpreted=interpreted)
-            return talk, chunks_of(talk, source, target, self.mixture.rule)
+            return self._invented(rng, pair)
         number = rng.choice(self._spoken[pair])
         talk = self.talks[number]
         if (number, pair) not in self._chunks:
             self._chunks[number, pair] = chunks_of(talk, source, target, self.mixture.rule)
         return talk, self._chunks[number, pair]
+
+    def _invented(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
+        """A talk of the grammar, which serves for some examples of its batches."""
+        interpreted = self.mixture.style == "interpreted"
+        focus = "terms" if interpreted and rng.random() < self.mixture.with_term else ""
+        waiting = self._waiting.setdefault((pair, focus), [])
+        if not waiting:
+            talk = silent_talk(
+                rng, _SILENT_SENTENCES, "train", pair[0], interpreted=interpreted, focus=focus
+            )
+            waiting += [(talk, chunks_of(talk, *pair, self.mixture.rule))] * _EXAMPLES_OF_A_TALK
+        return waiting.pop()
 
     def _numbers(self, pair: Pair) -> list[int]:
         """The talks of a direction. Raises: ConfigError where there are none."""
@@ -252,23 +317,29 @@ class AgentExamples:
         pair: Pair,
         talk: Talk,
         before: Sequence[Chunk],
-        said: Sequence[Chunk],
+        heard: tuple[Sequence[Chunk], str],
         chunks: Sequence[Chunk],
     ) -> Known:
-        """Memory of the chunks before, terms in what is said, and others that are not."""
+        """Memory of the chunks before, terms in what is heard, and others that are not.
+
+        heard: the chunks that are finished, and the words after them.
+        """
         memory = Memory(self.grid.memory_tokens, self.codec.count)
         if rng.random() < self.mixture.memory:
             for chunk in before[-rng.randint(1, self.mixture.turns_before) :]:
                 memory.add(Remembered(chunk.transcript, chunk.translation))
         terms: list[Pair] = []
         if rng.random() < self.mixture.knowledge:
-            terms = self._terms.told(rng, pair, talk, said, chunks)
+            terms = self._terms.told(rng, pair, talk, heard, chunks)
         return Known("", memory.transcript, memory.translation, tuple(terms))
 
     # ---------------------------------------------------------------- encoding
 
     def _slot(self, time_s: float) -> int:
         return round(time_s * SAMPLE_RATE / self.grid.embedding)
+
+    def _seconds(self, slot: int) -> float:
+        return slot * self.grid.embedding / SAMPLE_RATE
 
     def _samples(self, turn: _Turn, rng: random.Random) -> np.ndarray:
         """Lead and window, to the end of the last step."""
@@ -289,7 +360,7 @@ class AgentExamples:
         if turn.ask.task == "mt":
             row = [(token,) for word in spoken for token in encode(word.text)]
             return tuple(row), tuple(range(1, len(row) + 1)) or (0,)
-        start_s = turn.start * grid.embedding / SAMPLE_RATE
+        start_s = self._seconds(turn.start)
         all_words = [word for one in turn.talk.sentences for word in one.words]
         slots = [0] * turn.count
         ids: list[tuple[int, ...]] = []
@@ -298,9 +369,14 @@ class AgentExamples:
             last = int((word.end_s - start_s) * SAMPLE_RATE / grid.embedding)
             if last < 0 or first >= turn.count or word.start_s < start_s - 0.04:
                 continue
-            ids.append(tuple(encode(word.text)))
+            if 2 * (turn.count - first) < last + 1 - first:
+                continue  # less than half of it is heard: nobody knows it yet
+            pieces = encode(word.text)
+            parts = [(token,) for token in pieces] if turn.spread else [tuple(pieces)]
             for slot in range(max(0, first), min(turn.count, last + 1)):
-                slots[slot] = len(ids)
+                part = (slot - first) * len(parts) // (last + 1 - first)
+                slots[slot] = len(ids) + 1 + part
+            ids += parts
         return tuple(ids), tuple(slots)
 
     def _answer(self, turn: _Turn) -> tuple[int, ...]:

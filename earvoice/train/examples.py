@@ -21,7 +21,8 @@ _TRIES = 200
 class Examples:
     """Draws windows and collates them.
 
-    any_side: the translation does not matter (phonemes), so talks without `language` serve too.
+    any_side: the translation does not matter (phonemes, words), so talks without `language` serve
+    too.
     """
 
     def __init__(

@@ -21,6 +21,8 @@ from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
 from earvoice.data.manifest import Talk, load_talks, manifest_digest
 from earvoice.data.synth.grammar import sample_sentence
+from earvoice.data.synth.interpreted.reference import LANGUAGES
+from earvoice.data.synth.interpreted.talks import interpreted_talk
 from earvoice.data.utterances import HUB
 from earvoice.errors import CheckpointError, ConfigError
 from earvoice.models.files import load_weights
@@ -30,7 +32,7 @@ from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.systems.llast import LlastConfig
 from earvoice.text.chat import CHATS, Task
 from earvoice.text.spacing import joined
-from earvoice.text.tokenizer import Tokenizer
+from earvoice.text.tokenizer import WORD_GAP, Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.agent_examples import agent_examples
@@ -199,6 +201,7 @@ def vocabulary(
         _vocabulary_texts(recipe),
         recipe.tokenizer.vocab_size,
         extra_specials=getattr(recipe.system, "control_tokens", (*WAIT_TAGS.values(), WAIT_ALL)),
+        apart=recipe.tokenizer.apart,
     )
     tokenizer.save(path)
     return tokenizer
@@ -209,11 +212,14 @@ def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
     pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
     languages = list(dict.fromkeys(language for pair in pairs for language in pair))
     prompts = _prompt_texts(recipe)
+    interpreted = any(stage.agent and stage.agent.style == "interpreted" for stage in recipe.stages)
     if any(stage.conversations for stage in recipe.stages):
         yield from itertools.islice(dialogue_texts(rng), 2 * recipe.tokenizer.sentences)
     for number in range(recipe.tokenizer.sentences):
         if prompts and number % _PROMPT_EVERY == 0:
             yield prompts[number // _PROMPT_EVERY % len(prompts)]
+        if interpreted and number % 2:
+            yield from _interpreted_texts(rng, recipe.tokenizer.apart)
         sentence = sample_sentence(rng, split="train")
         for language in languages:
             words = sentence.source if language == HUB else sentence.targets.get(language)
@@ -222,7 +228,15 @@ def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
                     f"the grammar has no {language!r} to learn a vocabulary from; start from a "
                     "pretrained model, whose vocabulary is taken: --reuse pretrained=DIR"
                 )
-            yield joined(words)
+            yield joined(words, WORD_GAP if recipe.tokenizer.apart else "")
+
+
+def _interpreted_texts(rng: random.Random, apart: bool) -> Iterator[str]:
+    """Both sides of a sentence with an invented term, so that the pieces of terms are there."""
+    sentence = interpreted_talk(rng, 2, "train", rng.choice(LANGUAGES), "terms")[-1]
+    sides = {sentence.language: sentence.source, **sentence.targets}
+    for language in LANGUAGES:
+        yield joined(sides[language], WORD_GAP if apart else "")
 
 
 def _prompt_texts(recipe: RecipeConfig) -> list[str]:
@@ -336,7 +350,7 @@ def _examples(
         hold=not config.faithful,
         seed=recipe.seed,
         stage=stage.name,
-        any_side=stage.objective == "phones",
+        any_side=stage.objective in NEED_TIMES,
     )
 
 

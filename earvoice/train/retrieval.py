@@ -1,14 +1,15 @@
 """Batches for the retriever: windows of talks, terms that are in them, terms that are not.
 
 Positives are words and short phrases drawn from what is said in a window (CLASI, 2407.21646, 3.4);
-negatives are the other windows' and near misses, unless they are said in the window too.
+negatives are the other windows' and near misses, unless they are said in the window too. Invented
+terms, which are a few words of a talk and all that a glossary is for, are drawn more often.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from earvoice.agent.glossary import MAX_TERM_CHARS
 from earvoice.data.augment import Augment
 from earvoice.data.manifest import Talk, TimedWord
 from earvoice.data.near import near_miss
+from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
 from earvoice.errors import ConfigError
 from earvoice.text.spacing import is_spaceless, joined
 from earvoice.train.agent_mixture import RetrieveMixture
@@ -86,10 +88,10 @@ class RetrieveExamples:
         rng = random.Random(digest)
         lead = int(rng.random() * self.mixture.lead_s * SAMPLE_RATE) // self.frame * self.frame
         windows = [self._window(rng, lead) for _ in range(self.mixture.batch)]
-        drawn = [self._terms(window, rng) for window in windows]
-        terms = [term for own in drawn for term in own]
+        noted = {term: name for window in windows for term, name in _noted(window).items()}
+        terms = [term for window in windows for term in self._terms(window, rng)]
         near = [
-            near_miss(term, terms, rng)
+            _near(term, noted, terms, rng)
             for term in terms
             for _ in range(int(self.mixture.near + rng.random()))
         ]
@@ -125,7 +127,11 @@ class RetrieveExamples:
 
     def _terms(self, window: _Window, rng: random.Random) -> list[str]:
         found = []
+        noted = sorted(_noted(window))
         for _ in range(self.mixture.positives):
+            if noted and rng.random() < self.mixture.noted:
+                found.append(rng.choice(noted))
+                continue
             count = rng.randint(1, self.mixture.most_words)
             first = rng.randrange(len(window.words))
             term = _plain(window.words[first : first + count])
@@ -139,6 +145,28 @@ class RetrieveExamples:
         heard = window.talk.read_samples(window.start - lead, size)
         samples[: len(heard)] = heard
         return samples if self.augment is None else self.augment(samples, len(heard), rng)
+
+
+def _noted(window: _Window) -> dict[str, str]:
+    """The invented terms that are said in a window, in one case, and what notes call them."""
+    said = _plain(window.words), _apart(window.words)
+    start_s = window.start / SAMPLE_RATE
+    end_s = window.words[-1].end_s
+    return {
+        term: str(note["id"])
+        for one in window.talk.sentences
+        if one.end_s > start_s and one.start_s < end_s
+        for note in one.notes.get("terms", ())
+        if _is_in(term := str(note["source"]).casefold(), *said)
+    }
+
+
+def _near(term: str, noted: Mapping[str, str], terms: Sequence[str], rng: random.Random) -> str:
+    """A near miss: of an invented term one that is written as such, a syllable apart."""
+    if term not in noted:
+        return near_miss(term, terms, rng)
+    miss = near_misses(rng, term_of_id(noted[term]), 1)[0]
+    return miss.form("zh" if any(map(is_spaceless, term)) else "en").casefold()
 
 
 def _plain(words: Sequence[TimedWord]) -> str:

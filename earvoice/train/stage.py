@@ -22,6 +22,9 @@ class TokenizerConfig(Config):
     vocab_size: int = 2000
     sentences: int = 60000
     seed: int = 1
+    apart: bool = False
+    """No piece reaches over punctuation or from one Chinese word into the next, so that a term is
+    in the same pieces wherever it stands."""
 
 
 class MixtureConfig(Config):

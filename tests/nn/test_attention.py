@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from earvoice.nn.attention import RowStep, attend, rotary_angles, rotate
+from earvoice.nn.attention import RowStep, attend, attend_in_full, rotary_angles, rotate
 
 HEADS, KV_HEADS, WIDTH, CAPACITY = 4, 2, 6, 9
 
@@ -123,3 +123,31 @@ def test_angles_are_exact_after_hours():
     position = 24 * 3600 * 125 // 10
     cos, _ = rotary_angles(torch.tensor([[position]]), 2, 10000.0)
     assert float(cos[0, 0, 0]) == pytest.approx(math.cos(position), abs=1e-6)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("masked", ["none", "bool", "added"])
+def test_plain_products_give_what_the_fused_kernel_gives(kv_heads, masked):
+    torch.manual_seed(1)
+    q = torch.randn(2, 4, 9, 8, requires_grad=True)
+    k, v = (torch.randn(2, kv_heads, 9, 8, requires_grad=True) for _ in range(2))
+    allowed = torch.ones(9, 9, dtype=torch.bool).tril()[None, None]
+    hidden = torch.zeros(1, 1, 9, 9).masked_fill(~allowed, float("-inf"))
+    mask = {"none": None, "bool": allowed, "added": hidden}[masked]
+    ours, theirs = attend_in_full(q, k, v, mask), attend(q, k, v, mask)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    weights = torch.randn_like(ours)
+    for x in (q, k, v):
+        one, other = (torch.autograd.grad((y * weights).sum(), x, retain_graph=True)[0]
+                      for y in (ours, theirs))  # fmt: skip
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_learning_in_bfloat16_is_near_what_runs_live():
+    torch.manual_seed(1)
+    q, k, v = (torch.randn(2, 4, 9, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+    mask = torch.ones(9, 9, dtype=torch.bool).tril()[None, None]
+    learning = attend(q, k, v, mask)
+    with torch.no_grad():
+        live = attend(q, k, v, mask)
+    assert torch.allclose(learning.float(), live.float(), atol=0.03)

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from earvoice import load
+from earvoice import load, zoo
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import stream_file
 from earvoice.config import load_yaml
 from earvoice.data.manifest import load_talks
 from earvoice.events import Finished
 from earvoice.models.blank import blank_weights
+from earvoice.models.files import read_safetensors
 from earvoice.session import Request
 from earvoice.sessions.agent import AgentInterpreter
 from earvoice.systems import build
-from earvoice.systems.clasi import Clasi
+from earvoice.systems.clasi import Clasi, ClasiConfig
 from earvoice.train.freeze import freeze
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig
@@ -37,6 +38,22 @@ def test_the_mini_model_is_small_enough():
     for stage in recipe.stages:
         assert stage.objective in system.objectives
         assert freeze(system, stage.trainable)
+
+
+def test_the_mini_model_can_start_from_a_shipped_encoder():
+    recipe = load_yaml(RECIPES / "mini.yaml", RecipeConfig)
+    with blank_weights():
+        system = build(recipe.system)
+    shipped = read_safetensors(Path(zoo.__file__).parent / "fasst-mini-en-de/model.safetensors")
+    wanted = {n: v.shape for n, v in system.state_dict().items() if n.startswith("encoder.")}
+    assert wanted == {n: v.shape for n, v in shipped.items() if n.startswith("encoder.")}
+
+
+def test_a_window_of_the_mini_retriever_ends_with_every_step():
+    system = load_yaml(RECIPES / "mini.yaml", RecipeConfig).system
+    assert isinstance(system, ClasiConfig)
+    assert system.retriever is not None
+    assert system.encoder.block_frames % system.retriever.hop_frames == 0
 
 
 @pytest.fixture(scope="module")

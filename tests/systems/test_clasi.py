@@ -1,5 +1,7 @@
 """CLASI's network: what is trained is what runs live; sizes; the text that stands for speech."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,19 @@ def test_losses_are_finite_for_every_task():
         losses = system.agent_turn_objective(examples(system, **weights).batch(0))
         losses["loss"].backward()
         assert torch.isfinite(losses["loss"])
+
+
+def test_what_is_written_is_not_heard():
+    system = clasi()
+    text = examples(system, asr=0.0, mt=0.0, st=1.0).batch(0)
+    samples = torch.from_numpy(np.stack([noise(38400, seed) for seed in range(8)]))
+    words = (None, *text.words[1:7], None)
+    batch = replace(text, samples=samples, words=words, leads=(2,) * 8, counts=(5,) * 8)
+    found = system._speech(batch)
+    heard = system.hear(samples, None)[1]
+    for item in (0, 7):
+        assert torch.allclose(found[item], heard[item, 2:7], atol=1e-5)
+    assert torch.equal(found[1], system._speech(text)[1])
 
 
 def test_it_takes_no_policy():

@@ -5,6 +5,7 @@ import random
 from earvoice.data.chunks import chunks_of
 from earvoice.data.near import near_miss
 from earvoice.data.synth.silent import silent_talk
+from earvoice.text.spacing import is_spaceless
 from earvoice.train import retrieval
 from earvoice.train.agent_terms import TermDraw, TermRoom, names_in
 
@@ -38,13 +39,27 @@ def test_terms_of_the_notes_are_told_with_their_translations():
             for note in sentence.notes.get("terms", ())
         }
         chunks = chunks_of(talk, "zh", "en")
-        told = draw.told(rng, ("zh", "en"), talk, chunks[:4], chunks)
+        told = draw.told(rng, ("zh", "en"), talk, (chunks[:4], ""), chunks)
         assert len({source for source, _ in told}) == len(told) <= 6
         right += sum(term in notes for term in told)
         wrong += sum(term not in notes for term in told)
         assert sum(len(source) + len(target) for source, target in told) <= 200
     assert right
     assert wrong
+
+
+def test_a_retriever_learns_the_invented_terms_of_a_window():
+    rng = random.Random(4)
+    for language in ("zh", "en"):
+        talk = silent_talk(rng, 12, "train", language, interpreted=True, focus="terms")
+        note = next(note for one in talk.sentences for note in one.notes.get("terms", ()))
+        words = tuple(word for one in talk.sentences for word in one.words)
+        noted = retrieval._noted(retrieval._Window(talk, 0, words))
+        term = str(note["source"]).casefold()
+        assert noted[term] == note["id"]
+        miss = retrieval._near(term, noted, [term], rng)
+        assert miss != term
+        assert any(is_spaceless(char) for char in miss) == (language == "zh")
 
 
 def test_names_stand_on_both_sides():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth.grammar import sample_talk
@@ -21,12 +22,14 @@ def silent_talk(
     language: str = "en",
     *,
     interpreted: bool = False,
+    focus: str = "",
 ) -> Talk:
     """A talk in a language; its words last about as long as a speaker of a random pace takes.
 
-    interpreted: one with slips, rare terms and references back (English and Chinese only).
+    interpreted: one with slips, rare terms and references back (English and Chinese only), or
+    with what `focus` names of these (`interpreted.talks`).
     """
-    sample = interpreted_talk if interpreted else sample_talk
+    sample = partial(interpreted_talk, focus=focus) if interpreted else sample_talk
     pace = rng.uniform(0.75, 1.35)
     spoken = []
     now_s = rng.uniform(0.0, 0.5)

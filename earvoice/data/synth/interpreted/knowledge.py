@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.data.manifest import Talk, load_talks
-from earvoice.data.synth.interpreted.terms import Term, near_misses, term_of
+from earvoice.data.synth.interpreted.terms import Term, near_misses, term_of_id
 
 NEAR_MISSES = 9
 """Wrong entries for each right one, as in CLASI's table 7 (2407.21646)."""
@@ -35,7 +35,7 @@ def write_knowledge(folder: Path) -> None:
     references: list[Mapping[str, Any]] = []
     for talk in load_talks(folder):
         for segment, source, target, note in _terms(talk):
-            term = _term_of_id(note["id"])
+            term = term_of_id(note["id"])
             right[_row(term, source, target)] = None
             rng = random.Random(term.id)
             for miss in near_misses(rng, term, NEAR_MISSES):
@@ -77,11 +77,6 @@ def _references(talk: Talk) -> Iterator[Mapping[str, Any]]:
                 "wrong": note["wrong"],
                 "antecedent": segment - note["back"],
             }
-
-
-def _term_of_id(name: str) -> Term:
-    kind, _, syllables = name.partition(":")
-    return term_of(kind, tuple(syllables.split("-")))
 
 
 def _row(term: Term, source: str, target: str) -> Row:

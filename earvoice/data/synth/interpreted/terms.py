@@ -125,6 +125,12 @@ def term_of(kind: str, syllables: tuple[str, ...]) -> Term:
     return Term(kind, syllables, (("en", english), ("zh", characters)))
 
 
+def term_of_id(name: str) -> Term:
+    """The term that a manifest names (`Term.id`)."""
+    kind, _, syllables = name.partition(":")
+    return term_of(kind, tuple(syllables.split("-")))
+
+
 def _gender(term: Term) -> str:
     if term.kind != "name":
         return ""
