@@ -174,7 +174,8 @@ def test_a_convolution_in_each_layer_is_ours_and_sees_no_padding():
     config = WhisperConfig(
         mels=40, dim=32, heads=4, ffn_dim=64, layers=2, frames=100, padded=False, conv_kernel=3
     )
-    plain = {name for name, _ in Whisper(config.model_copy(update={"conv_kernel": None})).named_parameters()}
+    without = Whisper(config.model_copy(update={"conv_kernel": None}))
+    plain = {name for name, _ in without.named_parameters()}
     model = Whisper(config)
     model.initialise()
     added = {name for name, _ in model.named_parameters()} - plain
