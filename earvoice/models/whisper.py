@@ -154,7 +154,8 @@ class Whisper(nn.Module):
         """Random weights for training from scratch: the sound is as loud as the positions."""
         for conv in (self.conv_in, self.conv_out):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
 
     def frames_of(self, samples: int) -> int:
         """Frames that stand for so many samples: whole ones, at most the window's.
