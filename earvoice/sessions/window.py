@@ -246,6 +246,8 @@ class WindowInterpreter:
         policy, lm = session.attends, self.model.lm
         if policy is None or policy.layer is None or not isinstance(lm, Attentive):
             return Found(tokens)
+        if not tokens:
+            return Found((), (), opened.frames)
         self._cache.length[row] = opened.length - 1
         inputs = torch.cat([opened.last[None], self.model.embed(torch.tensor(tokens))])[:-1]
         heads = self.settings.align_att.heads

@@ -173,7 +173,7 @@ def check_objective(stage: StageConfig, objectives: Collection[str]) -> None:
 
 
 def _train(job: _Job, start: int, progress: Any) -> None:
-    """The steps from `start` to the stage's end: learn, report, validate, save."""
+    """The steps from `start` to the stage's end: learn, report, save, validate."""
     run, log, stage = job.run, job.log, job.run.stage
     task = progress.add_task(stage.name, total=stage.steps, completed=start, note="")
     guard, speed = _Guard(stage.name, log), Speed(job.ranks, job.device, stage.precision)
@@ -190,12 +190,12 @@ def _train(job: _Job, start: int, progress: Any) -> None:
             note = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
             progress.update(task, note=f"{note} {rates['tokens_per_s']:.0f} tokens/s")
         progress.update(task, completed=done)
-        if _due(done, stage.validate_every_steps, stage.steps):
-            _validate(job, done)
         if _due(done, stage.save_every_steps, stage.steps):
             base = {} if job.base is None else {"base": job.base}
             state = {**run.lineage, **base, "stage": stage.name, "step": done}
             save_step(run, job.system, job.optim, state, job.ranks)
+        if _due(done, stage.validate_every_steps, stage.steps):
+            _validate(job, done)  # after saving: a validation that fails must cost no step
 
 
 def _bad(job: _Job) -> dict[str, int]:

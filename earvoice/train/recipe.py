@@ -364,13 +364,8 @@ def _validation(
             system, tokenizer, Path(recipe.dev_corpus), stage.validate_sentences
         )
     talks = load_talks(Path(recipe.dev_corpus))
-    utterances = list(
-        itertools.islice(
-            ((talk, sentence) for talk in talks for sentence in talk.sentences),
-            stage.validate_sentences,
-        )
-    )
-    return Validation(system, tokenizer, utterances, _waiting(recipe, stage))
+    config = _waiting(recipe, stage)
+    return Validation(system, tokenizer, talks, config, stage.validate_sentences)
 
 
 def _waiting(recipe: RecipeConfig, stage: StageConfig) -> Waits:

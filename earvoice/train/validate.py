@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from earvoice.audio import Audio
 from earvoice.data.manifest import SpokenSentence, Talk
+from earvoice.errors import ConfigError
 from earvoice.events import Commit
 from earvoice.policies import WaitK
 from earvoice.policies.schedule import OFFLINE_K
@@ -47,11 +48,17 @@ class Validation:
         self,
         system: Any,
         tokenizer: Tokenizer,
-        utterances: Sequence[tuple[Talk, SpokenSentence]],
+        talks: Iterable[Talk],
         config: Waits,
+        most: int,
     ) -> None:
-        self.system, self.tokenizer = system, tokenizer
-        self.utterances, self.config = utterances, config
+        """talks: the held-out ones, of which the first `most` sentences of a direction are heard.
+
+        Raises: ConfigError when none is in a direction of the system.
+        """
+        self.system, self.tokenizer, self.config = system, tokenizer, config
+        own = getattr(config, "pairs", ((config.src_lang, config.tgt_lang),))
+        self.pair, self.utterances = _heard(list(talks), own, most)
 
     def __call__(self, step: int) -> Mapping[str, float]:
         """Scores by name."""
@@ -66,15 +73,34 @@ class Validation:
     def _bleu(self, interpreter: Interpreter, k: int | None) -> float:
         import sacrebleu
 
-        config = self.config
-        policy = None if k is None else WaitK(k, config.n)
+        source, target = self.pair
+        policy = None if k is None else WaitK(k, self.config.n)
         hypotheses, references = [], []
         for talk, sentence in self.utterances:
-            session = interpreter.open(Request(config.src_lang, config.tgt_lang, policy))
+            session = interpreter.open(Request(source, target, policy))
             start = max(0, int((sentence.start_s - 0.2) * SAMPLE_RATE))
             count = int((sentence.end_s + 0.2) * SAMPLE_RATE) - start
             events = session.push(Audio(talk.read_samples(start, count)[None], SAMPLE_RATE))
             events += session.finish()
             hypotheses.append("".join(e.text for e in events if isinstance(e, Commit)))
-            references.append(sentence.targets[config.tgt_lang].text)
-        return float(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+            references.append(sentence.targets[target].text)
+        tokens = "zh" if target.split("-", maxsplit=1)[0] == "zh" else "13a"
+        return float(sacrebleu.corpus_bleu(hypotheses, [references], tokenize=tokens).score)
+
+
+def _heard(
+    talks: Sequence[Talk], pairs: Sequence[tuple[str, str]], most: int
+) -> tuple[tuple[str, str], list[tuple[Talk, SpokenSentence]]]:
+    """The first of the directions that the talks have, and their first sentences in it."""
+    for source, target in pairs:
+        found = [
+            (talk, sentence)
+            for talk in talks
+            if talk.language == source
+            for sentence in talk.sentences
+            if target in sentence.targets
+        ]
+        if found:
+            return (source, target), found[:most]
+    known = ", ".join("-".join(pair) for pair in pairs)
+    raise ConfigError(f"dev_corpus: no talk is spoken and translated in a direction of {known}")

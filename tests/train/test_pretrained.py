@@ -57,6 +57,7 @@ def recipe(request, corpus, out, *more):
         "system.encoder={mels: 80, dim: 16, layers: 1, heads: 2, ffn_dim: 24, frames: 100}",
         "system.llm={vocab_size: 9, dim: 16, layers: 1, heads: 2, kv_heads: 2, ffn_dim: 24}",
         "system.directions=[en-de]",
+        "system.phones=0",
         "stages.3.init={'encoder.*': pretrained, 'lm.*': pretrained}",
         "stages.3.steps=1",
         "stages.3.validate_every_steps=0",
@@ -132,19 +133,19 @@ def test_what_a_folder_lacks_or_has_damaged_is_named(request, start, tiny_corpus
     fresh = dict(system.state_dict())
     reuse = {"pretrained": str(start)}
     with pytest.raises(CheckpointError, match=r"has no 'adapter\.layers\.0\.weight' \(6 of"):
-        starting_weights(fresh, found, 1, tmp_path, reuse)
+        starting_weights(fresh, found, 3, tmp_path, reuse)
     parts = recipe(request, tiny_corpus, tmp_path)
-    assert starting_weights(fresh, parts, 1, tmp_path, reuse).keys() == fresh.keys()
+    assert starting_weights(fresh, parts, 3, tmp_path, reuse).keys() == fresh.keys()
     nowhere = {"pretrained": str(tmp_path / "nowhere")}
     with pytest.raises(ConfigError, match="--reuse pretrained=DIR names another folder"):
-        starting_weights(fresh, parts, 1, tmp_path, nowhere)
+        starting_weights(fresh, parts, 3, tmp_path, nowhere)
     hurt = tmp_path / "hurt"
     hurt.mkdir()
     for file in start.iterdir():
         (hurt / file.name).write_bytes(file.read_bytes())
     flip_bit(hurt / "model.safetensors")
     with pytest.raises(CheckpointError, match="does not match its SHA-256"):
-        starting_weights(fresh, parts, 1, tmp_path, {"pretrained": str(hurt)})
+        starting_weights(fresh, parts, 3, tmp_path, {"pretrained": str(hurt)})
 
 
 def test_the_vocabulary_of_another_run_is_not_taken(tmp_path):
