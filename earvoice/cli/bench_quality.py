@@ -103,8 +103,7 @@ def run_quality(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     interpreter = load(folder, rows=args.batch)
-    src_lang = args.src_lang or card.src_langs[0]
-    tgt_lang = args.tgt_lang or card.tgt_langs[0]
+    src_lang, tgt_lang = card.pair(args.src_lang, args.tgt_lang)
     found = quality_curve(interpreter, spec, src_lang, tgt_lang, say)
     if args.plot is not None:
         axes = ("lag: LAAL in seconds, ideal clock", "BLEU")

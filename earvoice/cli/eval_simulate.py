@@ -196,7 +196,7 @@ def _model(args: argparse.Namespace) -> _System:
     }
     settings = {} if args.pauses is None else {"pauses": args.pauses}
     note |= settings
-    src_lang, tgt_lang = args.src_lang or card.src_langs[0], args.tgt_lang or card.tgt_langs[0]
+    src_lang, tgt_lang = card.pair(args.src_lang, args.tgt_lang)
 
     def load() -> Interpreter:
         import torch

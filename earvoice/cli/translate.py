@@ -172,10 +172,9 @@ class _Job:
             raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
         policy = _policy(args, card.policy)
-        pair = (
-            _choose("--src-lang", src_lang, card.src_langs, card),
-            _choose("--tgt-lang", tgt_lang, card.tgt_langs, card),
-        )
+        _check("--src-lang", src_lang, card.src_langs, card)
+        _check("--tgt-lang", tgt_lang, card.tgt_langs, card)
+        pair = card.pair(src_lang, tgt_lang)
         known = knowledge_of(args, *pair)
         request = Request(*pair, policy=policy, transcript=True, **known)
         live = sys.stdout.isatty() and args.output is None
@@ -196,12 +195,9 @@ def _policy(args: argparse.Namespace, own: PolicySpec) -> PolicySpec | None:
     return choose_policy(own, args.policy or "wait-k", **options)
 
 
-def _choose(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> str:
-    if wanted is None:
-        return there[0]
-    if wanted not in there:
+def _check(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> None:
+    if wanted is not None and wanted not in there:
         raise UsageError(f"{option} is {wanted!r}, {card.name} has {', '.join(there)}")
-    return wanted
 
 
 def _open_audio(name: str) -> tuple[Iterator[Audio], Seconds | None]:

@@ -25,9 +25,7 @@ class OpenedModel:
 
         Raises: UsageError for languages it does not have.
         """
-        card = self.card
-        source, target = src_lang or card.src_langs[0], tgt_lang or card.tgt_langs[0]
-        return self.interpreter.open(Request(source, target, self.policy))
+        return self.interpreter.open(Request(*self.card.pair(src_lang, tgt_lang), self.policy))
 
 
 def choose_policy(own: PolicySpec, text: str | None = None, **options: int | None) -> PolicySpec:

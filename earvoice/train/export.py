@@ -68,6 +68,8 @@ def write_model(
         "tgt_langs": list(dict.fromkeys(tgt for _, tgt in pairs)),
         "params": sum(value.numel() for value in weights.values()),
     }
+    if len(pairs) > 1:
+        card["directions"] = ["-".join(pair) for pair in pairs]
     k, n = getattr(config, "k", None), getattr(config, "n", None)
     if k is not None and n is not None:
         card["policy"] = format_policy(WaitK(k, n))

@@ -28,7 +28,8 @@ class ModelCard:
     """What `model.json` says of a model, and where it is.
 
     `params`: number of weights; `size_mb`: all files of the folder, in 10^6 bytes; `policy`: the
-    model's own.
+    model's own; `directions`: source and target of each, the usual one first, where not every
+    source goes into every target.
     """
 
     name: str
@@ -39,6 +40,31 @@ class ModelCard:
     path: Path
     size_mb: float
     policy: PolicySpec = field(default_factory=WaitK)
+    directions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Source and target of every direction."""
+        every = tuple((src, tgt) for src in self.src_langs for tgt in self.tgt_langs)
+        return self.directions or every
+
+    def has(self, src_lang: str | None, tgt_lang: str | None) -> bool:
+        """Whether there is a direction with these; None is any language."""
+        return any(src_lang in (None, src) and tgt_lang in (None, tgt) for src, tgt in self.pairs)
+
+    def pair(self, src_lang: str | None = None, tgt_lang: str | None = None) -> tuple[str, str]:
+        """The first direction with these languages; None is any language.
+
+        Errors: `UsageError` listing the directions there are.
+        """
+        for src, tgt in self.pairs:
+            if src_lang in (None, src) and tgt_lang in (None, tgt):
+                return src, tgt
+        known = ", ".join(f"{src} to {tgt}" for src, tgt in self.pairs)
+        raise UsageError(
+            f"{self.name} does not translate {src_lang or 'any language'} to "
+            f"{tgt_lang or 'any language'}; it has {known}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `earvoice models --json`."""
@@ -73,6 +99,7 @@ def read_card(folder: Path) -> ModelCard:
         path=folder,
         size_mb=round(size_bytes / 1e6, 2),
         policy=_policy(file, data),
+        directions=_directions(file, data),
     )
 
 
@@ -119,8 +146,7 @@ def pick_model(src_lang: str | None, tgt_lang: str | None, root: Path = ROOT) ->
     fitting = [
         card
         for card in sorted(cards, key=lambda card: card.name != DEFAULT_MODEL)
-        if (src_lang is None or src_lang in card.src_langs)
-        and (tgt_lang is None or tgt_lang in card.tgt_langs)
+        if card.has(src_lang, tgt_lang)
     ]
     if fitting:
         return fitting[0]
@@ -132,7 +158,23 @@ def pick_model(src_lang: str | None, tgt_lang: str | None, root: Path = ROOT) ->
 
 
 def _pairs(card: ModelCard) -> str:
+    if card.directions:
+        return ", ".join(f"{src} to {tgt}" for src, tgt in card.directions)
     return f"{'/'.join(card.src_langs)} to {'/'.join(card.tgt_langs)}"
+
+
+def _directions(file: Path, data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    names = _texts(file, data, "directions") if "directions" in data else ()
+    found = []
+    for name in names:
+        src, _, tgt = name.partition("-")
+        if src not in data["src_langs"] or tgt not in data["tgt_langs"]:
+            raise CheckpointError(
+                f"{file}: directions has {name!r}; it must be one of src_langs, a hyphen, and one "
+                "of tgt_langs"
+            )
+        found.append((src, tgt))
+    return tuple(found)
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -103,3 +103,32 @@ def test_a_card_may_name_the_models_own_policy(tmp_path):
     file.write_text(json.dumps(CARD | {"policy": "guess"}))
     with pytest.raises(CheckpointError, match=r"model\.json.*policy is 'guess'"):
         read_card(tmp_path)
+
+
+def several(tmp_path, directions):
+    card = CARD | {"src_langs": ["en", "de", "fr"], "tgt_langs": ["de", "en"]}
+    (tmp_path / "model.json").write_text(json.dumps(card | {"directions": directions}))
+    return read_card(tmp_path)
+
+
+def test_a_direction_is_chosen_by_what_is_said(tmp_path):
+    card = several(tmp_path, ["en-de", "de-en", "fr-en"])
+    assert card.pair() == ("en", "de")
+    assert card.pair("fr") == ("fr", "en")
+    assert card.pair(None, "en") == ("de", "en")
+    assert card.has("de", "en")
+    assert not card.has("fr", "de")
+    with pytest.raises(UsageError, match="m does not translate fr to de; it has en to de, de to"):
+        card.pair("fr", "de")
+
+
+def test_without_directions_every_source_goes_into_every_target(zoo):
+    card = find_model("other-en-es", zoo)
+    assert card.pairs == (("en", "es"),)
+    assert card.pair(None, "es") == ("en", "es")
+
+
+@pytest.mark.parametrize("wrong", [["en-xx"], ["fr"], ["xx-de"], [], "en-de", [3]])
+def test_directions_of_other_languages_are_named(tmp_path, wrong):
+    with pytest.raises(CheckpointError, match=r"model\.json"):
+        several(tmp_path, wrong)
