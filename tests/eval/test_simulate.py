@@ -52,7 +52,7 @@ def test_larger_segments_change_times_only(model, tmp_path):
         (("--k", "2"), "policy was"),
         (("--clock", "wall"), "clock was 'ideal' and is 'wall'"),
         (("--segment-size-ms", "80"), "packet_ms was 40 and is 80"),
-        (("--model", "fasst-mini-en-es", "--tgt-lang", "de"), "model was"),
+        (("--model", "lst-mini-en-de"), "model was"),
     ],
 )
 def test_a_run_does_not_go_on_as_another(model, tmp_path, capsys, more, words):

@@ -18,8 +18,8 @@ from earvoice.zoo import list_models
 
 CARDS = {card.name: card for card in list_models()}
 WHOLE = WaitK(100, 3)
-LEAST = dict.fromkeys(CARDS, 60.0) | {"llast-mini-multi": 25.0}
-"""BLEU of eight sentences, far below what a model has on a whole test set."""
+LEAST = dict.fromkeys(CARDS, 60.0) | {"llast-mini-multi": 10.0}
+"""BLEU of a dozen sentences, far below what a model has on a whole test set."""
 
 
 def directions(card):
@@ -56,14 +56,14 @@ def test_a_model_is_small_whole_and_described(name):
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory):
-    """A test talk of half a minute in a language, with all translations it has."""
+    """A test talk of a minute in a language, with all translations it has."""
     made: dict[str, Path] = {}
 
     def make(language: str, target: str) -> Path:
         pair = f"{language}-{target}"
         if pair not in made:
             folder = tmp_path_factory.mktemp(pair)
-            spec = CorpusSpec("test", (pair,), 0.008, 77, (0.5, 0.5), ("espeak",))
+            spec = CorpusSpec("test", (pair,), 0.016, 77, (1.0, 1.0), ("espeak",))
             synthesise(spec, folder, jobs=1)
             made[pair] = folder
         return made[pair]
@@ -74,7 +74,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")
 @pytest.mark.parametrize(("name", "src", "tgt"), SENTENCES)
 def test_sentences_never_seen_are_translated(name, src, tgt, spoken):
-    items = sentence_items(list(load_talks(spoken(src, tgt))), tgt, 8)
+    items = sentence_items(list(load_talks(spoken(src, tgt))), tgt, 12)
     found = measure(load(name), items, Request(src, tgt), WHOLE, "sentences")
-    assert found.items == 8
+    assert found.items == 12
     assert found.bleu > LEAST[name]
