@@ -93,6 +93,22 @@ def test_near_misses_are_one_syllable_apart() -> None:
         assert split_of_term(miss.syllables) == "test"
 
 
+def test_near_misses_of_terms_that_have_few_are_two_syllables_apart() -> None:
+    rng = random.Random(1)
+    apart: set[int] = set()
+    for _ in range(40):
+        term = invent(rng, "name", "dev")
+        found = near_misses(rng, term, 12)
+        assert len({miss.id for miss in found} - {term.id}) == 12
+        assert {split_of_term(miss.syllables) for miss in found} == {"dev"}
+        for miss in found:
+            pairs = zip(miss.syllables, term.syllables, strict=True)
+            apart.add(sum(a != b for a, b in pairs))
+    assert apart == {1, 2}
+    with pytest.raises(ValueError, match="near misses of name:"):
+        near_misses(rng, term, 100_000)
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_slip_changes_only_the_source(language: str) -> None:
     rng = random.Random(3)

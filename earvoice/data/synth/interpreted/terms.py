@@ -13,9 +13,10 @@ only a glossary tells. A term belongs to one split for ever, by a hash of its sy
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from earvoice.data.synth.grammar.words import Name
@@ -92,17 +93,35 @@ def invent(rng: random.Random, kind: str, split: str) -> Term:
 
 
 def near_misses(rng: random.Random, term: Term, count: int) -> list[Term]:
-    """Terms that sound like a term, one syllable apart, of the same kind and split."""
+    """Terms that sound like a term, of the same kind and split.
+
+    They are one syllable apart; where a split has too few of these, others are two apart (`dev` has
+    fourteen of a term on average, and of some terms fewer than nine).
+
+    Raises: ValueError for more than there are.
+    """
     split = split_of_term(term.syllables)
-    found: dict[tuple[str, ...], Term] = {}
-    while len(found) < count:
-        place = rng.randrange(3)
-        other = list(term.syllables)
-        other[place] = rng.choice(tuple(_SYLLABLES))
-        key = tuple(other)
-        if key != term.syllables and len(set(key)) == 3 and split_of_term(key) == split:
-            found[key] = term_of(term.kind, key)
-    return list(found.values())
+    found: list[tuple[str, ...]] = []
+    for apart in (1, 2):
+        if len(found) >= count:
+            break
+        others = [key for key in _apart(term.syllables, apart) if split_of_term(key) == split]
+        found += rng.sample(others, min(count - len(found), len(others)))
+    if len(found) < count:
+        raise ValueError(f"{count} near misses of {term.id}: {split} has {len(found)}")
+    return [term_of(term.kind, key) for key in found]
+
+
+def _apart(syllables: tuple[str, ...], places: int) -> Iterator[tuple[str, ...]]:
+    """All that differ in so many places, of three different syllables."""
+    for changed in itertools.combinations(range(len(syllables)), places):
+        for others in itertools.product(_SYLLABLES, repeat=places):
+            key = list(syllables)
+            for place, other in zip(changed, others, strict=True):
+                key[place] = other
+            differ = sum(old != new for old, new in zip(syllables, key, strict=True))
+            if differ == places and len(set(key)) == len(key):
+                yield tuple(key)
 
 
 def term_of(kind: str, syllables: tuple[str, ...]) -> Term:
