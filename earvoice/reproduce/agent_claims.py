@@ -1,4 +1,4 @@
-"""Claims about a trained agent: its retriever, its use of terms, its memory. Talks are drawn."""
+"""Claims about a trained agent: retriever, terms, memory, when it writes. Talks are drawn."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from earvoice.reproduce.agent import (
     translated,
     use_of_terms,
 )
+from earvoice.reproduce.agent_decision import decision, drawn_talks
 from earvoice.reproduce.spec import AgentClaim
 from earvoice.sessions.agent import AgentInterpreter
 from earvoice.sessions.agent_session import stands_in
@@ -48,17 +49,27 @@ def run_agent(claim: AgentClaim, seed: int) -> dict[str, Any]:
     interpreter = load(folder)
     if not isinstance(interpreter, AgentInterpreter):
         raise UsageError(f"{claim.model} is no agent")
-    measure = {"retriever": _retriever, "terms": _terms, "memory": _memory}[claim.measures]
+    measures = {
+        "retriever": _retriever, "terms": _terms, "memory": _memory, "decision": _decision
+    }  # fmt: skip
+    measure = measures[claim.measures]
     rows = [measure(interpreter, claim, pair, seed) for pair in interpreter.settings.pairs]
     digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
     return {"rows": _means(rows), "model": f"{folder.name} ({digest[:12]})"}
 
 
 def _means(by_pair: Sequence[Sequence[Row]]) -> list[Row]:
-    return [
-        {**same[0], "score": round(statistics.fmean(row["score"] for row in same), 2)}
-        for same in zip(*by_pair, strict=True)
-    ]
+    return [{**same[0], **_mean_figures(same)} for same in zip(*by_pair, strict=True)]
+
+
+def _mean_figures(rows: Sequence[Row]) -> Row:
+    """The means of what all rows have a figure of."""
+    names = [name for name, value in rows[0].items() if isinstance(value, int | float)]
+    return {
+        name: round(statistics.fmean(row[name] for row in rows), 2)
+        for name in names
+        if all(name in row for row in rows)
+    }
 
 
 def _retriever(
@@ -85,6 +96,10 @@ def _terms(interpreter: AgentInterpreter, claim: AgentClaim, pair: Pair, seed: i
         {"arm": told, "on": "use", "point": "F1", "score": use["right"].f1},
         {"arm": told, "on": "use", "point": "false use", "score": use["wrong"].false_use},
     ]
+
+
+def _decision(interpreter: AgentInterpreter, claim: AgentClaim, pair: Pair, seed: int) -> list[Row]:
+    return decision(interpreter, pair, drawn_talks(pair, claim.cases, seed))
 
 
 # -------------------------------------------------------------------- memory

@@ -20,7 +20,7 @@ from earvoice.train.stage import StageConfig
 
 SETS = (
     "talks", "sentences", "spans", "compute", "all", "conversations",
-    "overlap", "apart", "retriever", "recall", "use", "references",
+    "overlap", "apart", "retriever", "recall", "use", "references", "decision",
 )  # fmt: skip
 """Test sets; a direction such as `fr-en` is one too. `all` is the mean over directions."""
 _DIRECTION = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
@@ -110,14 +110,14 @@ class PolicyClaim(_Claim):
 
 
 class AgentClaim(_Claim):
-    """A trained agent on freshly drawn talks: its retriever, its use of terms, its memory.
+    """A trained agent on freshly drawn talks: retriever, use of terms, memory, when it writes.
 
-    cases: sentences, or passages, a direction. keys: terms to choose from.
+    cases: sentences, or passages, a direction; talks for the decision. keys: terms to choose from.
     """
 
     kind: Literal["agent"]
     model: str
-    measures: Literal["retriever", "terms", "memory"]
+    measures: Literal["retriever", "terms", "memory", "decision"]
     cases: Count = 60
     keys: Count = 1000
 
@@ -244,6 +244,7 @@ AGENT_ARMS = MappingProxyType(
         "retriever": ("retriever", "text", "audio"),
         "terms": ("with glossary", "without"),
         "memory": ("with memory", "without"),
+        "decision": ("learned", "fixed chunks", "wait-k"),
     }
 )
 """Arms of an `agent` claim, by what it measures."""

@@ -51,7 +51,7 @@ def continue_greedily(
         going = []
         for item, token in zip(active, best, strict=True):
             limit, most = budgets[item]
-            starts = tokenizer.is_word_start(token)
+            starts = tokenizer.begins_unit(token)
             full = starts and limit is not None and words[item] == limit
             if full or tokenizer.is_special(token) or len(tokens[item]) >= most:
                 continue

@@ -35,7 +35,7 @@ from earvoice.models.retriever import Retriever
 from earvoice.nn.cache import EntryCache
 from earvoice.nn.masks import PROMPT, Entries, causal
 from earvoice.nn.state import State
-from earvoice.policies import FixedChunks
+from earvoice.policies import FixedChunks, WaitK
 from earvoice.search.guided import continue_guided
 from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
@@ -142,8 +142,8 @@ class AgentInterpreter:
     def open(self, request: Request) -> AgentSession:
         """Begins a stream.
 
-        Raises: UsageError for languages this model does not have, a policy (it decides by
-        itself), or a glossary that it cannot search.
+        Raises: UsageError for languages this model does not have, a policy it cannot follow in
+        place of its own decision, or a glossary that it cannot search.
         """
         pair = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
         self._check(request, pair)
@@ -160,10 +160,10 @@ class AgentInterpreter:
             raise UsageError(
                 f"tgt_lang is {request.tgt_lang!r}; from {pair[0]!r} this model has {known}"
             )
-        if request.policy is not None and not isinstance(request.policy, FixedChunks):
+        if request.policy is not None and not isinstance(request.policy, FixedChunks | WaitK):
             raise UsageError(
                 f"policy is {request.policy!r}; this model decides when to write, "
-                "or takes fixed-chunks"
+                "or takes fixed-chunks or wait-k"
             )
 
     def view(self, glossary: Glossary, pair: tuple[str, str]) -> TermView | None:
@@ -246,9 +246,8 @@ class AgentInterpreter:
         ]
 
         def legal(item: int, tokens: Sequence[int]) -> Tensor | None:
-            return self.guide.legal(
-                tokens, sessions[item].end, asks[item], self.settings.max_tokens
-            )
+            session, most = sessions[item], self.settings.max_tokens
+            return self.guide.legal(tokens, session.end, asks[item], most, session.begun)
 
         return continue_guided(self.model.lm, self._cache, rows, hidden, legal)
 

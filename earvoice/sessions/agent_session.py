@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from earvoice.agent.codec import Ask, Known
+from earvoice.agent.foreign import clean
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.agent.memory import Memory, Remembered
 from earvoice.agent.turns import Turn, read_turn
@@ -22,6 +23,7 @@ from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.fed import FedSession
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.spotter import Hit, TermSpotter
+from earvoice.sessions.words import split_words
 from earvoice.text.languages import language
 from earvoice.units import SAMPLE_RATE
 
@@ -35,6 +37,9 @@ class AgentSession(FedSession):
     """One listener's stream. Implements `Session`.
 
     `update(glossary=...)` counts from the next turn on.
+    `begun`: tokens of the window's translation that are said already, where a wait-k policy takes
+    the place of the model's decision: the window is translated again and again, each time from
+    these on, and when it is full what is left is said.
     Notes: `terms` what was told to the model, `terms_used` what of it is in the translation,
     `turn_broken` a turn that could not be read, `memory` when it is full.
     """
@@ -58,7 +63,9 @@ class AgentSession(FedSession):
         self.memory = Memory(settings.memory_tokens, settings.codec.count, request.context)
         self.end = 0
         self.closing = False
-        self._policy, self._steps = request.policy, 0
+        self.begun: tuple[int, ...] = ()
+        self._policy = request.policy
+        self._words_due: int | None = None
         self._glossary = Glossary()
         self._spotter: TermSpotter | None = None
         self._told: tuple[Hit, ...] = ()
@@ -133,7 +140,6 @@ class AgentSession(FedSession):
 
     def hear(self, frames: Tensor, speech: Tensor, samples: Tensor) -> None:
         """Takes a step's encoder frames [T, E], embeddings [N, D] and samples [W]."""
-        self._steps += 1
         self.window.add(speech, samples)
         if self._spotter is not None:
             self._spotter.push(frames)
@@ -145,14 +151,17 @@ class AgentSession(FedSession):
         """
         self.end = count = len(self.window)
         step = self._owner.model.step_samples // self.window.stride
-        self.closing = True
+        self.closing, self._words_due = True, None
         if self._final and not self.audio.has_segment:
             if self._spotter is not None:
                 self._spotter.finish()
         elif self.window.full(step):
             self.end = self.window.quietest()
         elif self._policy is not None:
-            return not isinstance(self._policy.decide(View(self._steps, 0)), Read)
+            action = self._policy.decide(View(-(-count // step), 0))
+            if isinstance(action, Read):
+                return False
+            self._words_due, self.closing = action.n, action.n is None
         else:
             self.closing = False
             return count >= self._owner.settings.least
@@ -160,7 +169,12 @@ class AgentSession(FedSession):
 
     def ask(self) -> Ask:
         """What the model is asked."""
-        return Ask(*self.pair, whole=self.closing, cot=self._owner.settings.cot)
+        return Ask(*self.pair, whole=self._whole, cot=self._owner.settings.cot)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether all that is heard is translated, said or not."""
+        return self.closing or self._words_due is not None
 
     def known(self) -> Known:
         """Memory and terms for the prompt; the terms are remembered until the turn is read."""
@@ -196,7 +210,9 @@ class AgentSession(FedSession):
     def settle(self, tokens: Sequence[int]) -> list[Event]:
         """Reads a turn, says what it says, remembers it, and moves the window."""
         codec = self._owner.settings.codec
-        turn = read_turn(codec.pieces(tokens), self.end, whole=self.closing)
+        turn = read_turn(codec.pieces(tokens), self.end, whole=self._whole)
+        if self._words_due is not None:
+            return self._say_words(turn, self._words_due)
         transcript, translation = codec.words(turn)
         events = self._events(turn, transcript, translation)
         if transcript or translation:
@@ -206,7 +222,28 @@ class AgentSession(FedSession):
             if before == 0 < self.memory.dropped:
                 events.append(Note("memory", {"full": True, "tokens": self.memory.tokens}))
         self.window.drop(turn.cut)
+        if turn.cut:
+            self.begun = ()
         return events
+
+    def _say_words(self, turn: Turn, most: int) -> list[Event]:
+        """Says as many more words of a translation as a policy lets it; the window stays."""
+        tokenizer = self._owner.settings.codec.tokenizer
+        new = turn.translation[len(self.begun) :]
+        words, edges = split_words(tokenizer, new)
+        new = new[: edges[min(most, len(words))]]
+        events = self._more(new, turn.cut)
+        self.begun += new
+        return events
+
+    def _more(self, tokens: Sequence[int], cut: int) -> list[Event]:
+        """A commit of some more tokens of the window's translation."""
+        decode = self._owner.settings.codec.tokenizer.decode
+        added = decode([*self.begun, *tokens]).removeprefix(decode(self.begun))
+        text = clean(added)
+        if not text:
+            return []
+        return [self._commit(self.stream, text, cut, added[:1] == " " if self.begun else None)]
 
     def _events(self, turn: Turn, transcript: str, translation: str) -> list[Event]:
         events: list[Event] = []
@@ -220,15 +257,17 @@ class AgentSession(FedSession):
         if transcript and self._transcript is not None:
             events.append(self._commit(self._transcript, transcript, turn.cut))
         if translation:
-            events.append(self._commit(self.stream, translation, turn.cut))
+            events += self._more(turn.translation[len(self.begun) :], turn.cut)
             events.append(Boundary(self.stream, "chunk"))
             if translation.endswith((".", "?", "!", "。", "？", "！")):
                 events.append(Boundary(self.stream, "sentence"))
             self._span_start_s = self._seconds(self.window.start + turn.cut)
         return events
 
-    def _commit(self, stream: Stream, text: str, cut: int) -> Commit:
-        spaced = language(stream.language).spaced and stream in self._said
+    def _commit(self, stream: Stream, text: str, cut: int, spaced: bool | None = None) -> Commit:
+        """spaced: whether a space goes before; None: where turns of the language have one."""
+        if spaced is None:
+            spaced = language(stream.language).spaced and stream in self._said
         self._said.add(stream)
         end_s = self._seconds(self.window.start + cut)
         start_s = max(self._span_start_s, self._seconds(self.window.start))

@@ -27,10 +27,18 @@ class TurnGuide:
         self._cuts = torch.tensor(codec.legal(frozenset(), codec.most_embeddings, text=False))
         self._mask = cache(self._new_mask)
 
-    def legal(self, tokens: Sequence[int], end: int, ask: Ask, most: int) -> Tensor | None:
-        """[V] bool; None after the end. end: embeddings in the window; most: tokens of a turn."""
+    def legal(
+        self, tokens: Sequence[int], end: int, ask: Ask, most: int, begun: Sequence[int] = ()
+    ) -> Tensor | None:
+        """[V] bool; None after the end.
+
+        end: embeddings in the window; most: tokens of a turn; begun: tokens with which the
+        translation begins, because they were said before.
+        """
         place: Place = "start"
+        said = 0
         for token in tokens:
+            said += place == "said"
             following = step(place, self._codec.mark(token), whole=ask.whole)
             assert following is not None, "a guided turn is legal"
             place = following
@@ -42,6 +50,10 @@ class TurnGuide:
         elif place == "words" and ask.whole:
             marks = frozenset({END if ask.task == "asr" else ST})
         closing = most - len(tokens) <= _CLOSING_TOKENS
+        if place == "said" and said < len(begun) and not closing:
+            mask = torch.zeros(self._codec.tokenizer.vocab_size, dtype=torch.bool)
+            mask[begun[said]] = True
+            return mask
         mask = self._mask(marks, cut, text and not closing)
         if cut:
             mask = mask.clone()

@@ -13,7 +13,7 @@ def split_words(tokenizer: Tokenizer, tokens: Sequence[int]) -> tuple[tuple[str,
 
     Pieces in front of the first word start belong to no word of these tokens.
     """
-    starts = [index for index, token in enumerate(tokens) if tokenizer.is_word_start(token)]
+    starts = [index for index, token in enumerate(tokens) if tokenizer.begins_unit(token)]
     edges = [*starts, len(tokens)]
     words = tuple(tokenizer.decode(tokens[a:b]) for a, b in itertools.pairwise(edges))
     return words, edges

@@ -20,6 +20,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from earvoice.errors import CheckpointError, UsageError
+from earvoice.text.spacing import is_spaceless
 
 BOUNDARY = "▁"
 WORD_GAP = "\x1f"
@@ -86,6 +87,7 @@ class Tokenizer:
             piece.startswith(boundary) and token_id not in specials
             for token_id, piece in enumerate(self._pieces)
         ]
+        self._spaceless = [_begins_spaceless(raw) for raw in self._bytes]
         self.eos_id = self._named(_EOS)
         # A vocabulary of bytes knows everything.
         self.unk_id = self.eos_id if letters else self._named(_UNK)
@@ -224,6 +226,14 @@ class Tokenizer:
         """Whether the id begins a new word, i.e. its piece carries a leading boundary."""
         return self._word_start[token_id]
 
+    def begins_unit(self, token_id: int) -> bool:
+        """Whether the id begins what policies count as a word.
+
+        That is a word with a space before it, or any piece of a script without spaces: Chinese
+        pieces are about words, and nothing else in its text tells where one begins.
+        """
+        return self.is_word_start(token_id) or self._spaceless[token_id]
+
     def is_special(self, token_id: int) -> bool:
         """Whether the id is a control token, which no text encodes to."""
         return self._pieces[token_id] in self._special_ids
@@ -298,6 +308,12 @@ def _piece_bytes(piece: str, letters: dict[str, int] | None) -> bytes:
     if match:
         return bytes([int(match.group(1), 16)])
     return piece.replace(BOUNDARY, " ").encode("utf-8", "surrogatepass")
+
+
+def _begins_spaceless(raw: bytes) -> bool:
+    """Whether a piece begins with a letter or sign of a script without spaces."""
+    first = raw.decode("utf-8", "ignore")[:1]
+    return bool(first) and first.isalnum() and is_spaceless(first)
 
 
 def _valid_unicode(text: str) -> str:

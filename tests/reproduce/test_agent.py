@@ -12,7 +12,7 @@ from earvoice.config import load_yaml
 from earvoice.data.synth.engines import is_installed
 from earvoice.data.synth.interpreted.terms import split_of_term
 from earvoice.errors import UsageError
-from earvoice.reproduce import agent, agent_claims
+from earvoice.reproduce import agent, agent_claims, agent_decision
 from earvoice.reproduce.agent import Case, drawn_cases, drawn_keys, quick, use_of_terms
 from earvoice.reproduce.spec import AGENT_ARMS, ReproduceConfig
 from earvoice.text.tokenizer import Tokenizer
@@ -98,16 +98,20 @@ def test_what_is_refused(words, message, capsys):
 
 
 @speaks
-@pytest.mark.parametrize("measures", ["retriever", "terms", "memory"])
+@pytest.mark.parametrize("measures", ["retriever", "terms", "memory", "decision"])
 def test_a_claim_has_rows_for_its_arms(interpreter, monkeypatch, tmp_path, measures):
     (tmp_path / "model.json").write_text("{}")
     monkeypatch.setattr(agent_claims, "find", lambda _name: tmp_path)
     monkeypatch.setattr(agent_claims, "load", lambda _folder: interpreter)
     monkeypatch.setattr(agent_claims, "MANIFEST", "model.json")
     spec = load_yaml(RECIPE, ReproduceConfig)
-    claim = spec.claims[measures].model_copy(update={"cases": 2, "keys": 30})
+    for curve in ("LEAST_S", "CHUNKS", "WAITS"):
+        monkeypatch.setattr(agent_decision, curve, getattr(agent_decision, curve)[-1:])
+    cases = 1 if measures == "decision" else 2
+    claim = spec.claims[measures].model_copy(update={"cases": cases, "keys": 30})
     found = agent_claims.run_agent(claim, 1)
     assert {row["arm"] for row in found["rows"]} == set(AGENT_ARMS[measures])
-    assert all(0 <= row["score"] <= 100 for row in found["rows"])
+    figure = "bleu" if measures == "decision" else "score"
+    assert all(0 <= row[figure] <= 100 for row in found["rows"])
     named = {(s.better, s.on) for s in claim.statements}
     assert named <= {(row["arm"], row["on"]) for row in found["rows"]}

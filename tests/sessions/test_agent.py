@@ -8,11 +8,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from earvoice.agent.codec import Ask
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Commit, Finished, Note
-from earvoice.policies import FixedChunks, WaitK
+from earvoice.policies import FixedChunks, HoldN, WaitK
 from earvoice.session import Request
 from earvoice.sessions.agent_session import stands_in
 from earvoice.sessions.agent_window import AgentWindow
@@ -156,7 +157,7 @@ def test_context_is_in_every_prompt(interpreter, monkeypatch):
 
 def test_what_it_cannot_do_is_refused(interpreter):
     with pytest.raises(UsageError, match="decides when to write"):
-        interpreter.open(Request("en", "de", policy=WaitK()))
+        interpreter.open(Request("en", "de", policy=HoldN()))
     session = interpreter.open(Request("en", "de"))
     with pytest.raises(UsageError, match="must be a Glossary"):
         session.update(glossary=["house"])
@@ -207,5 +208,47 @@ def test_fixed_chunks_ask_for_everything_at_equal_distances(interpreter, monkeyp
     assert [(ask.whole, end) for ask, end in script.asks] == [(True, 9), (True, 9)]
     session.finish()
     assert script.asks[-1][0].whole
-    with pytest.raises(UsageError, match="or takes fixed-chunks"):
-        interpreter.open(Request("en", "de", WaitK()))
+    with pytest.raises(UsageError, match="or takes fixed-chunks or wait-k"):
+        interpreter.open(Request("en", "de", HoldN()))
+
+
+def test_wait_k_says_n_words_of_each_translation_and_keeps_the_window(interpreter, monkeypatch):
+    said = ["wir", "wir gehen zu", "wir gehen zu einem Haus", "wir gehen zu einem Haus und"]
+    turns = [{"cut": 0, "words": "we go", "translation": text} for text in said]
+    script = Scripted(interpreter, monkeypatch, turns)
+    session = interpreter.open(Request("en", "de", WaitK(k=3, n=2)))
+    events = session.push(noise(0.24 * 6))
+    assert [ask.whole for ask, _ in script.asks] == [True] * 4
+    assert [end for _, end in script.asks] == [9, 12, 15, 18]
+    assert texts(events) == ["wir", " gehen zu", " einem Haus", " und"]
+    assert session.window.start == 0
+    assert not session.memory.translation
+
+
+def test_wait_k_begins_each_translation_with_what_is_said(interpreter):
+    session = interpreter.open(Request("en", "de", WaitK(k=2, n=1)))
+    for _ in range(4):
+        before = session.begun
+        session.push(noise(0.24))
+        assert session.begun[: len(before)] == before
+    guide, ask = interpreter.guide, session.ask()
+    begun = tuple(tokenizer().encode("ein Haus"))
+    start = [tokenizer().special_id("<asr>"), tokenizer().special_id("<st>")]
+    for place, token in enumerate(begun):
+        mask = guide.legal([*start, *begun[:place]], 6, Ask("en", "de", whole=True), 96, begun)
+        assert mask.nonzero().flatten().tolist() == [token]
+    free = guide.legal([*start, *begun], 6, Ask("en", "de", whole=True), 96, begun)
+    assert int(free.sum()) > 100
+    assert ask.whole
+
+
+def test_with_wait_k_a_full_window_is_said_to_its_end(interpreter, monkeypatch):
+    text = "das ist ein Haus und ein Garten."
+    turns = [{"cut": 0, "words": "", "translation": text}] * 30
+    Scripted(interpreter, monkeypatch, turns)
+    session = interpreter.open(Request("en", "de", WaitK(k=8, n=2)))
+    events = session.push(noise(2.4))
+    assert "".join(texts(events)) == text
+    assert session.begun == ()
+    assert session.window.start > 0
+    assert session.memory.translation == text
