@@ -171,6 +171,28 @@ def test_a_corpus_without_the_target_language_is_refused_by_name(talks):
         examples([dataclasses.replace(talks[0], sentences=(untranslated,))])
 
 
+def test_words_and_phonemes_are_learnt_from_talks_into_any_language(talks):
+    def into(language, talk):
+        sentences = [
+            dataclasses.replace(one, targets={language: one.targets["de"]})
+            for one in talk.sentences
+        ]
+        return dataclasses.replace(talk, id=f"{talk.id}-{language}", sentences=tuple(sentences))
+
+    both = [into("de", talks[0]), into("en", talks[1]), into("en", talks[2])]
+    collator = Collator(tokenizer(), GRID, {"a": 1}, None)
+    config = MixtureConfig(batch_s=24.0, segments=(3, 6))
+    found = Examples(
+        config, collator, both, "de", 0.96, hold=True, seed=1, stage="waco", any_side=True
+    )
+    for step in range(6):  # more windows than the one talk in German has
+        batch = found.batch(step)
+        assert len(batch.word_ids) == len(batch.word_spans) > 10
+        assert bool(batch.word_ids_mask.any(1).all())
+    with pytest.raises(ConfigError, match="no 'de' side"):
+        Examples(config, collator, both, "de", 0.96, hold=True, seed=1, stage="wait-k")
+
+
 @pytest.mark.parametrize(("objective", "has"), [("waco", "word"), ("phones", "phoneme")])
 def test_objectives_that_need_times_name_the_sentence_without(talks, objective, has):
     bare = dataclasses.replace(talks[0].sentences[0], words=(), phones=())
