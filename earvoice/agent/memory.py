@@ -10,8 +10,9 @@ CLASI (2407.21646, 2.4) appends without a limit; a talk of hours needs one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from earvoice.agent.foreign import clean
 from earvoice.errors import UsageError
@@ -77,6 +78,21 @@ class Memory:
             self._costs.popleft()
             self.dropped += 1
             self._keep_terms(gone.terms)
+
+    def save(self) -> dict[str, Any]:
+        """All but the context, for JSON."""
+        turns = [[turn.transcript, turn.translation, list(turn.terms)] for turn in self._turns]
+        return {"turns": turns, "terms": list(self._terms.items()), "dropped": self.dropped}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Makes a new memory of the same context what a saved one was."""
+        for transcript, translation, terms in saved["turns"]:
+            pairs = tuple((str(source), str(target)) for source, target in terms)
+            turn = Remembered(str(transcript), str(translation), pairs)
+            self._turns.append(turn)
+            self._costs.append(self._cost(turn))
+        self._terms = {str(source): str(target) for source, target in saved["terms"]}
+        self.dropped = int(saved["dropped"])
 
     def _keep_terms(self, terms: tuple[tuple[str, str], ...]) -> None:
         for source, target in terms:

@@ -39,6 +39,7 @@ from earvoice.policies import FixedChunks, WaitK
 from earvoice.search.guided import continue_guided
 from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
+from earvoice.sessions.agent_snapshot import restore_session, save_session
 from earvoice.sessions.agent_turns import TurnGuide
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.term_index import TermStore, TermView
@@ -115,7 +116,7 @@ class AgentSettings:
 
 
 class AgentInterpreter:
-    """A loaded agent. Implements `Interpreter`.
+    """A loaded agent. Implements `Interpreter` and `Resumable`.
 
     Sessions lease a row of encoder state; the language model's cache belongs to the interpreter
     and is filled anew in every round.
@@ -131,11 +132,11 @@ class AgentInterpreter:
         self.frame_samples = model.frame_samples
         like = model.lm.embed(torch.zeros(1, 1, dtype=torch.long)).detach()
         with torch.inference_mode():
-            self._state = model.init_state(rows, like)
+            self.state = model.init_state(rows, like)
             self._cache: EntryCache = model.lm.init_state(
                 min(rows, MOST_TOGETHER), settings.cache_entries
             )
-        self._pool = RowPool(self._state)
+        self._pool = RowPool(self.state)
         self._stores: OrderedDict[int, tuple[object, TermStore]] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -149,6 +150,20 @@ class AgentInterpreter:
         self._check(request, pair)
         with self._lock, torch.inference_mode():
             return AgentSession(self, request, pair, self._pool, self._pool.lease())
+
+    def save(self, session: Session) -> bytes:
+        """A session to go on with in another process. Implements `Resumable`."""
+        if not (isinstance(session, AgentSession) and session.is_of(self)) or session.closed:
+            raise UsageError("save: it takes an unfinished session of this interpreter")
+        with self._lock, torch.inference_mode():
+            return save_session(self, session)
+
+    def restore(self, request: Request, data: bytes) -> AgentSession:
+        """The session of `save`."""
+        session = self.open(request)
+        with self._lock, torch.inference_mode():
+            restore_session(self, session, data)
+        return session
 
     def _check(self, request: Request, pair: tuple[str, str]) -> None:
         pairs = self.settings.pairs
@@ -223,13 +238,13 @@ class AgentInterpreter:
         """One step of audio through the encoder; rows of equal phase as one batch."""
         groups: dict[tuple[int, ...], list[AgentSession]] = defaultdict(list)
         ordered = sorted(sessions, key=lambda session: session.row)
-        phases = self._state.phases([session.row for session in ordered])
+        phases = self.state.phases([session.row for session in ordered])
         for phase, session in zip(phases, ordered, strict=True):
             groups[phase].append(session)
         for group in groups.values():
             samples = torch.from_numpy(np.stack([session.audio.take() for session in group]))
             rows = [session.row for session in group]
-            frames, speech = self.model.hear(samples, self._state, rows)
+            frames, speech = self.model.hear(samples, self.state, rows)
             for place, session in enumerate(group):
                 session.hear(frames[place], speech[place], samples[place])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -53,7 +53,7 @@ class AgentSession(FedSession):
         row: int,
     ) -> None:
         settings, model = owner.settings, owner.model
-        self._owner, self.pair, self.row = owner, pair, row
+        self._owner, self.request, self.pair, self.row = owner, request, pair, row
         self._give_back = weakref.finalize(self, pool.release, row)
         self._give_back.atexit = False
         self.stream = Stream("translation", pair[1])
@@ -66,14 +66,14 @@ class AgentSession(FedSession):
         self.begun: tuple[int, ...] = ()
         self._policy = request.policy
         self._words_due: int | None = None
-        self._glossary = Glossary()
-        self._spotter: TermSpotter | None = None
+        self.glossary = Glossary()
+        self.spotter: TermSpotter | None = None
         self._told: tuple[Hit, ...] = ()
         self._final = self._done = False
         self._said: set[Stream] = set()
         self._span_start_s = 0.0
         if request.glossary is not None:
-            self._take_glossary(request.glossary)
+            self.take_glossary(request.glossary)
 
     # ---------------------------------------------------------------- the waist
 
@@ -81,6 +81,23 @@ class AgentSession(FedSession):
     def ready(self) -> bool:
         """Whether a step has something to do."""
         return self.audio.has_segment or (self._final and not self._done)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is finished."""
+        return self._done
+
+    def progress(self) -> dict[str, Any]:
+        """What stands between two steps and is neither speech nor memory, for JSON."""
+        said = [stream.role for stream in self._said]
+        return {"begun": list(self.begun), "said": said, "span_start_s": self._span_start_s}
+
+    def set_progress(self, saved: Mapping[str, Any]) -> None:
+        """Goes on where `progress` was taken."""
+        self.begun = tuple(int(token) for token in saved["begun"])
+        streams = (self.stream, self._transcript)
+        self._said = {one for one in streams if one is not None and one.role in saved["said"]}
+        self._span_start_s = float(saved["span_start_s"])
 
     def is_of(self, owner: AgentInterpreter) -> bool:
         """Whether an interpreter opened this session."""
@@ -117,32 +134,33 @@ class AgentSession(FedSession):
             raise UsageError(
                 f"update: glossary is a {type(glossary).__name__}, it must be a Glossary"
             )
-        self._take_glossary(glossary)
+        self.take_glossary(glossary)
         return []
 
-    def _take_glossary(self, glossary: Glossary) -> None:
+    def take_glossary(self, glossary: Glossary) -> None:
+        """Counts from the next turn on. Raises: UsageError for one that cannot be searched."""
         view = self._owner.view(glossary, self.pair)
-        old, self._glossary = self._glossary, glossary
+        old, self.glossary = self.glossary, glossary
         if view is None:
-            self._spotter = None
+            self.spotter = None
             return
         retriever = self._owner.model.retriever
         assert retriever is not None
         spotter = TermSpotter(retriever, view, self._owner.settings.least_score)
-        if self._spotter is not None:  # what was heard of terms that stayed is still known
-            spotter.continue_from(self._spotter)
+        if self.spotter is not None:  # what was heard of terms that stayed is still known
+            spotter.continue_from(self.spotter)
             changed = {hit.entry for hit in spotter.hits if glossary.get(hit.entry.source) is None}
             changed |= {hit.entry for hit in spotter.hits if _changed(hit.entry, old, glossary)}
             spotter.forget(frozenset(entry.key for entry in changed))
-        self._spotter = spotter
+        self.spotter = spotter
 
     # ---------------------------------------------------------------- a round
 
     def hear(self, frames: Tensor, speech: Tensor, samples: Tensor) -> None:
         """Takes a step's encoder frames [T, E], embeddings [N, D] and samples [W]."""
         self.window.add(speech, samples)
-        if self._spotter is not None:
-            self._spotter.push(frames)
+        if self.spotter is not None:
+            self.spotter.push(frames)
 
     def wants_turn(self) -> bool:
         """Whether the model is to be asked now.
@@ -153,8 +171,8 @@ class AgentSession(FedSession):
         step = self._owner.model.step_samples // self.window.stride
         self.closing, self._words_due = True, None
         if self._final and not self.audio.has_segment:
-            if self._spotter is not None:
-                self._spotter.finish()
+            if self.spotter is not None:
+                self.spotter.finish()
         elif self.window.full(step):
             self.end = self.window.quietest()
         elif self._policy is not None:
@@ -195,12 +213,12 @@ class AgentSession(FedSession):
 
     def _candidates(self) -> list[Hit]:
         """Terms that may be in the window, the likeliest first; then those of earlier turns."""
-        if self._spotter is None:
-            return [Hit(entry, 1.0, 0, 0) for entry in self._glossary if entry.serves(*self.pair)]
+        if self.spotter is None:
+            return [Hit(entry, 1.0, 0, 0) for entry in self.glossary if entry.serves(*self.pair)]
         frames = self._frames(self.window.start)
-        found = self._spotter.best(frames, self._owner.settings.terms)
+        found = self.spotter.best(frames, self._owner.settings.terms)
         known = {hit.entry.key for hit in found}
-        earlier = (self._glossary.get(source) for source, _ in reversed(self.memory.terms))
+        earlier = (self.glossary.get(source) for source, _ in reversed(self.memory.terms))
         found += [Hit(entry, 0.0, 0, 0) for entry in earlier if entry and entry.key not in known]
         return found
 

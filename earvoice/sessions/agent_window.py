@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -45,6 +47,18 @@ class AgentWindow:
         """Where a full window is best cut: after the quietest of its last embeddings."""
         first = int(len(self) * (1 - _SEARCHED))
         return first + int(self._levels[first:].argmin()) + 1
+
+    def save(self) -> tuple[dict[str, Tensor], int]:
+        """Embeddings [N, D] and levels [N], nothing where nothing was heard; and `start`."""
+        if self._speech is None:
+            return {}, self.start
+        return {"speech": self._speech.clone(), "levels": self._levels.clone()}, self.start
+
+    def restore(self, tensors: Mapping[str, Tensor], start: int) -> None:
+        """Makes a new window what a saved one was."""
+        if tensors:
+            self._speech, self._levels = tensors["speech"], tensors["levels"]
+        self.start = int(start)
 
     def drop(self, count: int) -> None:
         """Forgets the first `count`."""

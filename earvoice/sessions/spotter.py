@@ -12,12 +12,14 @@ windows gave, so that the cost per second of audio is constant.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from earvoice.agent.glossary import Entry
+from earvoice.agent.glossary import Entry, Glossary
 from earvoice.models.retriever import Retriever
 from earvoice.sessions.term_index import TermView
 
@@ -49,6 +51,18 @@ class TermSpotter:
         """Goes on where another stood: the same stream, another glossary."""
         self._tail, self._new, self.heard = other._tail, other._new, other.heard
         self.hits = list(other.hits)
+
+    def save(self) -> tuple[Tensor | None, dict[str, Any]]:
+        """The last frames [T, E], and what was found so far, for JSON."""
+        hits = [[hit.entry.source, hit.score, hit.start, hit.end] for hit in self.hits]
+        tail = None if self._tail is None else self._tail.clone()
+        return tail, {"new": self._new, "heard": self.heard, "hits": hits}
+
+    def restore(self, tail: Tensor | None, saved: Mapping[str, Any], glossary: Glossary) -> None:
+        """Makes a new spotter what a saved one was; hits of terms that are gone are left out."""
+        self._tail, self._new, self.heard = tail, int(saved["new"]), int(saved["heard"])
+        found = [(glossary.get(source), *place) for source, *place in saved["hits"]]
+        self.hits = [Hit(entry, *place) for entry, *place in found if entry is not None]
 
     def push(self, frames: Tensor) -> None:
         """Takes new encoder frames [T, E] and scores each window that they complete."""

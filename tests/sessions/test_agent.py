@@ -175,7 +175,7 @@ def test_hours_take_no_more_memory_than_minutes(interpreter):
     sizes = []
     for number in range(14):
         session.push(noise(2.4, number % 3))
-        spotter = session._spotter
+        spotter = session.spotter
         sizes.append((session.memory.tokens, len(session.window), len(spotter.hits)))
     assert max(tokens for tokens, *_ in sizes) <= 24
     assert max(count for _, count, _ in sizes) <= MOST

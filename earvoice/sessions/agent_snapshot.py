@@ -1,0 +1,95 @@
+"""An agent's session as bytes, exact to the sample, and back: for another process, or later.
+
+Safetensors: the encoder's row, the window, what the spotter last heard, and the audio that waits;
+in the header, as JSON, memory, hits and counters. Of the glossary only what differs from the one
+in the request; all of it where a session was given another. Nothing in it is executed when it is
+read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from earvoice.agent.glossary import Entry, Glossary
+from earvoice.errors import UsageError
+
+if TYPE_CHECKING:
+    from earvoice.sessions.agent import AgentInterpreter
+    from earvoice.sessions.agent_session import AgentSession
+
+_FORM = "agent-1"
+
+
+def save_session(owner: AgentInterpreter, session: AgentSession) -> bytes:
+    """The bytes of a session. Raises: UsageError for audio that is resampled."""
+    told = session.request.glossary
+    head: dict[str, Any] = {
+        "form": _FORM,
+        "heard": session.audio.heard,
+        "glossary": _difference(session.glossary, Glossary() if told is None else told),
+        "memory": session.memory.save(),
+        "session": session.progress(),
+    }
+    tensors: dict[str, Tensor] = {"audio": torch.from_numpy(session.audio.save())}
+    tensors |= {f"encoder.{k}": leaf for k, leaf in owner.state.save_row(session.row).items()}
+    speech, head["window"] = session.window.save()
+    tensors |= {f"window.{name}": leaf for name, leaf in speech.items()}
+    if session.spotter is not None:
+        tail, head["spotter"] = session.spotter.save()
+        tensors |= {} if tail is None else {"spotter.tail": tail}
+    tensors["head"] = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
+    return save({name: leaf.contiguous() for name, leaf in tensors.items()})
+
+
+def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes) -> None:
+    """Makes a new session what the saved one was.
+
+    Raises: UsageError for bytes of something else, or of a model of other sizes.
+    """
+    try:
+        tensors = load(data)
+        head = json.loads(tensors.pop("head").numpy().tobytes())
+        if head["form"] != _FORM:
+            raise UsageError(f"the snapshot has form {head['form']!r}, it must be {_FORM!r}")
+        if head["glossary"] is not None:
+            session.take_glossary(_glossary(head["glossary"], session.glossary))
+        owner.state.load_row(session.row, _under("encoder.", tensors))
+        session.window.restore(_under("window.", tensors), head["window"])
+        session.memory.restore(head["memory"])
+        if session.spotter is not None:
+            session.spotter.restore(tensors.get("spotter.tail"), head["spotter"], session.glossary)
+        session.audio.restore(int(head["heard"]), tensors["audio"].numpy())
+        session.set_progress(head["session"])
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UsageError(f"the snapshot does not fit this model: {error}") from error
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): leaf for k, leaf in tensors.items() if k.startswith(prefix)}
+
+
+def _difference(now: Glossary, told: Glossary) -> dict[str, Any] | None:
+    """What makes the one out of the other, as JSON; None where they are the same."""
+    if now is told:
+        return None
+    if now.base is told.base and not told.added and not told.removed:
+        return {"whole": False, "added": _rows(now.added.values()), "removed": sorted(now.removed)}
+    return {"whole": True, "added": _rows(now)}
+
+
+def _rows(entries: Any) -> list[list[str | None]]:
+    return [[one.source, one.target, one.src_lang, one.tgt_lang] for one in entries]
+
+
+def _glossary(saved: dict[str, Any], told: Glossary) -> Glossary:
+    added = [Entry(*row) for row in saved["added"]]
+    if saved["whole"]:
+        return Glossary(added)
+    kept = {entry.key for entry in added}
+    return told.edit(remove=[key for key in saved["removed"] if key not in kept], add=added)
