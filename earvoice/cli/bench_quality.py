@@ -67,7 +67,7 @@ def _line(quality: Any) -> str:
     )
 
 
-def _sweep(args: argparse.Namespace, own: PolicySpec) -> Sweep:
+def _sweep(args: argparse.Namespace, own: PolicySpec | None) -> Sweep:
     """The policies of the options: one option with commas gives the points of the curve."""
     options = {name: getattr(args, name) for name in ("k", "n", "frames", "layer")}
     if args.policy == "wait-k":

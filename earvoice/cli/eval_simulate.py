@@ -19,6 +19,7 @@ from earvoice.cli.eval_run_folder import (
     talks_of,
     write_references,
 )
+from earvoice.cli.knowledge import add_knowledge, knowledge_of
 from earvoice.errors import AudioError, UsageError
 from earvoice.interop.opening import OFFLINE
 from earvoice.policies import policy_kinds
@@ -53,6 +54,8 @@ examples:
       --minutes-max 3 --out corpora/test
   earvoice eval simulate --model fasst-mini-en-de --data corpora/test --out runs/k3 --k 3
   earvoice eval score runs/k3 --tgt-lang de
+  earvoice eval simulate --model clasi-mini-zh-en --data corpora/talks --out runs/terms \\
+      --glossary corpora/talks/glossary.csv
 """
 
 
@@ -95,6 +98,7 @@ def add_simulation(parser: argparse.ArgumentParser) -> None:
         help="where windows of an offline model end (default: the model's)",
     )
     parser.add_argument("--threads", type=int, default=1, help="of the arithmetic")
+    add_knowledge(parser)
     others = parser.add_argument_group("systems of other tools")
     others.add_argument("--agent", metavar="FILE.py:CLASS", help="of SimulEval")
     others.add_argument("--agent-options", default="", metavar="TEXT", help="the agent's own")
@@ -170,7 +174,7 @@ def _system(args: argparse.Namespace) -> _System:
         raise UsageError("name an --agent or a --processor, not both")
     if args.agent is None and args.processor is None:
         return _model(args)
-    for name in (*POLICY_OPTIONS, "pauses"):
+    for name in (*POLICY_OPTIONS, "pauses", "glossary", "context"):
         if getattr(args, name) is not None:
             raise UsageError(f"--{name} is for models of this package; others have their own")
     if args.streams > 1:
@@ -197,6 +201,8 @@ def _model(args: argparse.Namespace) -> _System:
     settings = {} if args.pauses is None else {"pauses": args.pauses}
     note |= settings
     src_lang, tgt_lang = card.pair(args.src_lang, args.tgt_lang)
+    known = knowledge_of(args, src_lang, tgt_lang)
+    note |= {f"{name}_sha256": sha256(getattr(args, name)) for name in known}
 
     def load() -> Interpreter:
         import torch
@@ -206,7 +212,7 @@ def _model(args: argparse.Namespace) -> _System:
         torch.set_num_threads(args.threads)
         return load_model(card.path, rows=args.streams, settings=settings)
 
-    return _System(note, load, Request(src_lang, tgt_lang, policy))
+    return _System(note, load, Request(src_lang, tgt_lang, policy, **known))
 
 
 def _agent(args: argparse.Namespace) -> _System:

@@ -188,7 +188,7 @@ class _Job:
         )
 
 
-def _policy(args: argparse.Namespace, own: PolicySpec) -> PolicySpec | None:
+def _policy(args: argparse.Namespace, own: PolicySpec | None) -> PolicySpec | None:
     options = {name: getattr(args, name) for name in ("k", "n", "frames", "layer")}
     if args.policy is None and all(value is None for value in options.values()):
         return None

@@ -26,6 +26,9 @@ _KINDS: dict[str, type[PolicySpec]] = {
     FixedChunks.kind: FixedChunks,
 }
 
+OWN_DECISION = "own"
+"""How a model that decides by itself when to write is described: it needs no policy."""
+
 
 def policy_kinds() -> tuple[str, ...]:
     """The names a policy can be asked for by."""
@@ -64,8 +67,10 @@ def options_of(policy: PolicySpec) -> dict[str, int]:
     return {name: value for name, value in dataclasses.asdict(policy).items() if value is not None}
 
 
-def format_policy(policy: PolicySpec) -> str:
-    """The text that `parse_policy` reads back as an equal policy."""
+def format_policy(policy: PolicySpec | None) -> str:
+    """The text that `parse_policy` reads back as an equal policy; `own` for none."""
+    if policy is None:
+        return OWN_DECISION
     options = ",".join(f"{name}={value}" for name, value in options_of(policy).items())
     return f"{policy.kind}:{options}" if options else policy.kind
 

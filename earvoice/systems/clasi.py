@@ -124,23 +124,13 @@ class ClasiConfig(Config):
         return self.pairs[0][1]
 
     @property
-    def k(self) -> int:
-        """It takes no policy; model cards have one."""
-        return 1
-
-    @property
     def n(self) -> int:
-        """See `k`."""
+        """Of windows of talks that its encoder learns from; no policy drives it, so it has no k."""
         return 1
 
     @property
     def faithful(self) -> bool:
         """There is nothing to hold: the model decides."""
-        return True
-
-    @property
-    def decides(self) -> bool:
-        """It decides itself when to write."""
         return True
 
     @property

@@ -71,8 +71,9 @@ def write_model(
     if len(pairs) > 1:
         card["directions"] = ["-".join(pair) for pair in pairs]
     k, n = getattr(config, "k", None), getattr(config, "n", None)
-    if k is not None and n is not None:
-        card["policy"] = format_policy(WaitK(k, n))
+    # A system without them decides by itself when to write.
+    policy = None if k is None or n is None else WaitK(k, n)
+    card["policy"] = format_policy(policy)
     (folder / "model.json").write_text(json.dumps(card, indent=1))
     write_manifest(folder)
     return folder

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.errors import CheckpointError, UsageError
-from earvoice.policies import PolicySpec, WaitK, parse_policy
+from earvoice.policies import OWN_DECISION, PolicySpec, WaitK, parse_policy
 
 ROOT = Path(__file__).parent
 CARD_FILE = "model.json"
@@ -28,8 +28,8 @@ class ModelCard:
     """What `model.json` says of a model, and where it is.
 
     `params`: number of weights; `size_mb`: all files of the folder, in 10^6 bytes; `policy`: the
-    model's own; `directions`: source and target of each, the usual one first, where not every
-    source goes into every target.
+    model's own, None where it decides by itself when to write; `directions`: source and target of
+    each, the usual one first, where not every source goes into every target.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ModelCard:
     params: int
     path: Path
     size_mb: float
-    policy: PolicySpec = field(default_factory=WaitK)
+    policy: PolicySpec | None = field(default_factory=WaitK)
     directions: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -200,8 +200,10 @@ def _text(file: Path, data: dict[str, Any], key: str) -> str:
     return value
 
 
-def _policy(file: Path, data: dict[str, Any]) -> PolicySpec:
+def _policy(file: Path, data: dict[str, Any]) -> PolicySpec | None:
     text = data.get("policy", WaitK.kind)
+    if text == OWN_DECISION:
+        return None
     try:
         return parse_policy(str(text))
     except UsageError as error:

@@ -8,10 +8,13 @@ from safetensors.torch import load_file
 
 from earvoice.loading import load_system, read_config
 from earvoice.models.files import verify_manifest
+from earvoice.policies import WaitK
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.export import export_model
 from earvoice.train.stage import RecipeConfig
 from earvoice.zoo import read_card
+from tests.systems.clasi_tiny import clasi, clasi_config
+from tests.systems.clasi_tiny import tokenizer as words
 from tests.tiny import fasst, fasst_config, tokenizer
 
 FILES = {"config.json", "manifest.json", "model.json", "model.safetensors", "tokenizer.json"}
@@ -33,6 +36,13 @@ def folder(system, tmp_path_factory):
 def test_the_folder_is_whole_and_sealed(folder):
     assert {file.name for file in folder.iterdir()} == FILES
     verify_manifest(folder, required=FILES - {"manifest.json"})
+
+
+def test_a_system_that_decides_by_itself_has_no_policy(folder, tmp_path):
+    assert read_card(folder).policy == WaitK(3, 3)
+    config = clasi_config()
+    recipe = RecipeConfig(name="clasi-tiny-en-de", system=config, stages=())
+    assert read_card(export_model(clasi(), words(), recipe, tmp_path / "model")).policy is None
 
 
 def test_weights_are_bfloat16_and_the_systems(folder, system):

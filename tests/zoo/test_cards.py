@@ -100,6 +100,8 @@ def test_a_card_may_name_the_models_own_policy(tmp_path):
     assert read_card(tmp_path).policy == WaitK()
     file.write_text(json.dumps(CARD | {"policy": "wait-k:k=2,n=4"}))
     assert read_card(tmp_path).policy == WaitK(2, 4)
+    file.write_text(json.dumps(CARD | {"policy": "own"}))
+    assert read_card(tmp_path).policy is None
     file.write_text(json.dumps(CARD | {"policy": "guess"}))
     with pytest.raises(CheckpointError, match=r"model\.json.*policy is 'guess'"):
         read_card(tmp_path)
