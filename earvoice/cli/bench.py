@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from earvoice.cli.bench_beam import add_beam, run_beam
 from earvoice.cli.bench_conversation import add_conversation, run_conversation
 from earvoice.cli.bench_microphones import add_microphones, run_microphones
+from earvoice.cli.bench_output import print_json, print_tables, progress
 from earvoice.cli.bench_quality import add_quality, run_quality
 from earvoice.cli.bench_resegment import add_resegment, run_resegment
 from earvoice.cli.bench_retrieve import add_retrieve, run_retrieve
@@ -141,27 +138,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen benchmark and shows its result."""
-    if args.benchmark == "quality":
-        return run_quality(args)
-    if args.benchmark == "serve":
-        return run_serve(args)
-    if args.benchmark == "retrieve":
-        return run_retrieve(args)
-    if args.benchmark == "resegment":
-        return run_resegment(args)
-    if args.benchmark == "beam":
-        return run_beam(args)
-    if args.benchmark == "rnnt":
-        return run_rnnt(args)
-    if args.benchmark == "conversation":
-        return run_conversation(args)
-    if args.benchmark == "microphones":
-        return run_microphones(args)
+    others = {
+        "quality": run_quality,
+        "resegment": run_resegment,
+        "retrieve": run_retrieve,
+        "serve": run_serve,
+        "beam": run_beam,
+        "rnnt": run_rnnt,
+        "microphones": run_microphones,
+        "conversation": run_conversation,
+    }
+    if args.benchmark in others:
+        return others[args.benchmark](args)
     result = {"growth": _growth, "batch": _batch, "startup": _startup}[args.benchmark](args)
-    if args.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        _show(result)
+    (print_json if args.json else print_tables)(result)
     return 0
 
 
@@ -191,7 +181,7 @@ def _growth(args: argparse.Namespace) -> dict[str, Any]:
     from earvoice.bench.model import choose
 
     settings = GrowthSettings(ages, recompute, args.periods, args.tokens, args.seed)
-    with _progress() as say:
+    with progress() as say:
         return run(choose(args.model, args.sizes, args.seed), settings, say)
 
 
@@ -204,7 +194,7 @@ def _batch(args: argparse.Namespace) -> dict[str, Any]:
     settings = BatchSettings(
         streams, args.seconds, args.rounds, args.tokens, args.seed, _talk(args.talk)
     )
-    with _progress() as say:
+    with progress() as say:
         return run(choose(args.model, args.sizes, args.seed, max(streams)), settings, say)
 
 
@@ -214,7 +204,7 @@ def _startup(args: argparse.Namespace) -> dict[str, Any]:
     from earvoice.bench.startup import StartupSettings, run
     from earvoice.zoo import read_card
 
-    with tempfile.TemporaryDirectory() as scratch, _progress() as say:
+    with tempfile.TemporaryDirectory() as scratch, progress() as say:
         card = choose_card(args.model, args.sizes)
         trained = card is not None
         if card is None:
@@ -264,26 +254,3 @@ def _positive(args: argparse.Namespace, *names: str) -> None:
         value = getattr(args, name)
         if not 0 < value < 1e6:
             raise UsageError(f"--{name} is {value}, it must be more than 0")
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Says on standard error what is being done: one line that changes, or lines in a log."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: print(f"earvoice bench: {text}", file=sys.stderr, flush=True)
-        return
-    with console.status("starting") as status:
-        yield status.update
-
-
-def _show(result: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from earvoice.cli.tables import bench_tables
-
-    console = Console()
-    for table in bench_tables(result):
-        console.print(table)

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -57,7 +57,7 @@ from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.sessions.agent import AgentInterpreter, AgentSettings
-from earvoice.text.languages import direction_pairs
+from earvoice.text.languages import Directions, direction_pairs
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Rate
 
@@ -69,7 +69,7 @@ class ClasiConfig(Config):
     """CLASI's sizes. The paper publishes none; defaults are a large model of its kind."""
 
     kind: Literal["clasi"] = "clasi"
-    directions: Annotated[tuple[str, ...], Field(min_length=1)] = ("zh-en", "en-zh")
+    directions: Directions = ("zh-en", "en-zh")
     encoder: Wav2Vec2Config = Wav2Vec2Config(
         frontend=LogMelConfig(frame_ms=40), block_frames=12, left_blocks=16, conv_kernel=7
     )
@@ -87,15 +87,6 @@ class ClasiConfig(Config):
     waco_temperature: Positive = 0.1
     phones: Annotated[int, Field(ge=0)] = 0
     phone_weight: Share = 0.0
-
-    @field_validator("directions")
-    @classmethod
-    def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            direction_pairs(directions)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return directions
 
     @model_validator(mode="after")
     def _streams(self) -> ClasiConfig:

@@ -39,7 +39,6 @@ from torch.nn.utils.rnn import pad_sequence
 from earvoice.agent.foreign import told
 from earvoice.audio.pauses import PauseKind, pause_finder
 from earvoice.config import Config, Count, Positive, Share
-from earvoice.errors import UsageError
 from earvoice.models.adapters import Mlp
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.llm_config import LlmConfig, build_lm, width_of
@@ -58,7 +57,7 @@ from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
 from earvoice.sessions.window_session import TOKENS_A_WORD
 from earvoice.text.chat import CHATS, ChatTemplate, Task
-from earvoice.text.languages import direction_pairs
+from earvoice.text.languages import Directions, direction_pairs
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
@@ -73,7 +72,7 @@ class LlastConfig(Config):
     """LLaST's sizes; defaults are the 2B model (TinyLlama). Brackets: the published code's."""
 
     kind: Literal["llast"] = "llast"
-    directions: Annotated[tuple[str, ...], Field(min_length=1)] = DIRECTIONS
+    directions: Directions = DIRECTIONS
     encoder: WhisperConfig = WhisperConfig()
     adapter_layers: Count = 3  # [projector_depth]
     stack: Count = 1  # frames that make one embedding of the LLM
@@ -101,15 +100,6 @@ class LlastConfig(Config):
         if chat not in CHATS:
             raise ValueError(f"it must be one of {', '.join(CHATS)}")
         return chat
-
-    @field_validator("directions")
-    @classmethod
-    def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            direction_pairs(directions)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return directions
 
     @model_validator(mode="after")
     def _window_has_a_segment(self) -> LlastConfig:
