@@ -27,6 +27,7 @@ Measures on this machine:
   earvoice bench quality    BLEU and lag on a synthetic test set
   earvoice bench resegment  how fast is long output cut at its references?
   earvoice bench retrieve   what does a glossary of 100,000 terms add to each second?
+  earvoice bench serve      how many real-time streams does a server hold?
   earvoice bench beam       how much faster than transformers' is our beam search?
   earvoice bench microphones  what do the beams gain over the best microphone?
   earvoice bench conversation  words, translations, lag and speed with two people

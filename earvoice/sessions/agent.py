@@ -40,7 +40,6 @@ from earvoice.search.guided import continue_guided
 from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
 from earvoice.sessions.agent_turns import TurnGuide
-from earvoice.sessions.fed import own_sessions
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.term_index import TermStore, TermView
 from earvoice.units import Samples
@@ -204,7 +203,11 @@ class AgentInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = own_sessions(self, AgentSession, sessions)
+        own = [s for s in sessions if isinstance(s, AgentSession) and s.is_of(self)]
+        if len(own) != len(sessions):
+            raise UsageError("advance: a session of another interpreter was given")
+        if len({id(session) for session in own}) != len(own):
+            raise UsageError("advance: a session was given twice")
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             self._hear([session for _, session in ready if session.audio.has_segment])

@@ -36,7 +36,7 @@ from earvoice.search.beam import BeamSettings, beam_search
 from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
-from earvoice.sessions.fed import own_sessions, refuse_knowledge
+from earvoice.sessions.fed import refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.sessions.window_snapshot import restore_session, save_session
 from earvoice.text.prompt import Prompt
@@ -156,7 +156,11 @@ class WindowInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = own_sessions(self, WindowSession, sessions)
+        own = [s for s in sessions if isinstance(s, WindowSession) and s.is_of(self)]
+        if len(own) != len(sessions):
+            raise UsageError("advance: a session of another interpreter was given")
+        if len({id(session) for session in own}) != len(own):
+            raise UsageError("advance: a session was given twice")
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             asking = [(place, session) for place, session in ready if session.hear()]
