@@ -20,12 +20,12 @@ from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import PolicySpec
 from earvoice.session import Interpreter
 from earvoice.systems import CONFIGS, System, SystemConfig, build, vocabulary_size
+from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.zoo import find
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-TOKENIZER_FILE = "tokenizer.json"
 
 
 def load(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
+from earvoice.cli.bench_output import print_json, say
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -65,9 +64,9 @@ def run_beam(args: argparse.Namespace) -> int:
         args.threads,
         args.seed,
     )
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
+    result = run(settings, say)
     if args.json:
-        print(json.dumps(result))
+        print_json(result)
         return 0
     for row in result["streams"]:
         print(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.bench_output import print_json
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -62,7 +62,7 @@ def run_conversation(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     result = _measured(args)
     if args.json:
-        print(json.dumps(result, ensure_ascii=False))
+        print_json(result)
         return 0
     for name, value in result.items():
         print(f"{name}: {value}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.bench_output import print_json, print_tables, say
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -50,17 +49,11 @@ def run_microphones(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     settings = MicrophoneSettings(rooms=args.rooms, seed=args.seed, steering=args.steering)
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
+    result = run(settings, say)
     if args.json:
-        print(json.dumps(result, ensure_ascii=False))
+        print_json(result)
         return 0
-    from rich.console import Console
-
-    from earvoice.cli.tables import bench_tables
-
-    console = Console()
     for row in result["bands"]:
-        console.print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()))
-    for table in bench_tables({key: value for key, value in result.items() if key != "bands"}):
-        console.print(table)
+        print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()))
+    print_tables({key: value for key, value in result.items() if key != "bands"})
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.bench_output import print_json, print_tables, say
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -59,15 +58,6 @@ def run_resegment(args: argparse.Namespace) -> int:
     from earvoice.bench.resegment import ResegmentSettings, run
 
     settings = ResegmentSettings(args.talks, args.segments, args.rounds, args.seed, args.against)
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
-    if args.json:
-        print(json.dumps(result, ensure_ascii=False))
-        return 0
-    from rich.console import Console
-
-    from earvoice.cli.tables import bench_tables
-
-    console = Console()
-    for table in bench_tables(result):
-        console.print(table)
+    result = run(settings, say)
+    (print_json if args.json else print_tables)(result)
     return 0

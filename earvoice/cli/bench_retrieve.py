@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from earvoice.agent.glossary import MAX_ENTRIES
+from earvoice.cli.bench_output import print_json, say
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -47,9 +46,9 @@ def run_retrieve(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     settings = RetrieveSettings(args.entries, args.seconds, args.rounds, args.seed)
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
+    result = run(settings, say)
     if args.json:
-        print(json.dumps(result))
+        print_json(result)
     else:
         print("\n".join(f"{name:<20} {value}" for name, value in result.items()))
     return 0

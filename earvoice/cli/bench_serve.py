@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.bench_output import print_json, say
 from earvoice.errors import UsageError
 from earvoice.zoo import DEFAULT_MODEL, find_model
 
@@ -62,8 +61,8 @@ def run_serve(args: argparse.Namespace) -> int:
         str(args.model), talk, streams, args.seconds, args.bound, args.seed
     )
     find_model(args.model)
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
-    print(json.dumps(result) if args.json else _shown(result))
+    result = run(settings, say)
+    print_json(result) if args.json else print(_shown(result))
     return 0
 
 
@@ -82,8 +81,8 @@ def _viewers(args: argparse.Namespace) -> int:
     settings = ViewerBenchSettings(
         args.viewers, LANGUAGES[: args.languages], args.deaf, args.seconds, args.seed
     )
-    result = run(settings, lambda text: print(f"earvoice bench: {text}", file=sys.stderr))
-    print(json.dumps(result) if args.json else _shown_viewers(result))
+    result = run(settings, say)
+    print_json(result) if args.json else print(_shown_viewers(result))
     return 0
 
 

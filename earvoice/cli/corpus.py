@@ -20,7 +20,7 @@ from earvoice.cli.corpus_align import add_align, run_align
 from earvoice.cli.corpus_chunks import add_chunks, run_chunks
 from earvoice.cli.corpus_conversation import add_conversation, run_conversation
 from earvoice.cli.corpus_import import add_import, run_import
-from earvoice.errors import UsageError
+from earvoice.cli.corpus_progress import check_jobs, rendering
 
 _SPLITS = ("train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth")
 
@@ -74,13 +74,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _synth(args: argparse.Namespace) -> int:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from earvoice.data.synth.corpus import synthesise
     from earvoice.data.synth.plan import CorpusSpec
 
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"--jobs is {args.jobs}, it must be at least 1")
+    check_jobs(args.jobs)
     directions = dict.fromkeys(item.strip() for item in args.langs.split(","))
     spec = CorpusSpec(
         split=args.split,
@@ -93,20 +90,8 @@ def _synth(args: argparse.Namespace) -> int:
         style=args.style,
         focus=args.focus,
     )
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("talks, {task.fields[hours]:.2f} h"), TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns) as progress:
-        task = progress.add_task(args.split, total=None, hours=0.0)
-        record = synthesise(
-            spec,
-            args.out,
-            args.jobs,
-            lambda done, talks, hours: progress.update(
-                task, completed=done, total=talks, hours=hours
-            ),
-        )
+    with rendering(args.split, "talks") as told:
+        record = synthesise(spec, args.out, args.jobs, told)
     print(
         f"{args.out}: {record['talks']} talks, {record['sentences']} sentences, "
         f"{record['hours']:.2f} h, " + ", ".join(record["synthesizers"].values())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from earvoice.errors import UsageError
+from earvoice.cli.corpus_progress import check_jobs, rendering
 
 _SPLITS = ("train", "dev", "test", "test-unseen-voices")
 
@@ -43,10 +43,7 @@ def add_conversation(actions: Any) -> None:
 
 def run_conversation(args: argparse.Namespace) -> int:
     """Makes the corpus; returns the exit code."""
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"--jobs is {args.jobs}, it must be at least 1")
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    check_jobs(args.jobs)
     from earvoice.data.synth.conversation.corpus import make_conversations
     from earvoice.data.synth.conversation.plan import ConversationSpec
 
@@ -62,20 +59,8 @@ def run_conversation(args: argparse.Namespace) -> int:
         bystander=args.bystander,
         rooms=args.rooms,
     )
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("conversations, {task.fields[hours]:.2f} h"), TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns) as progress:
-        task = progress.add_task(args.split, total=None, hours=0.0)
-        record = make_conversations(
-            spec,
-            args.out,
-            args.jobs,
-            lambda done, total, hours: progress.update(
-                task, completed=done, total=total, hours=hours
-            ),
-        )
+    with rendering(args.split, "conversations") as told:
+        record = make_conversations(spec, args.out, args.jobs, told)
     print(
         f"{args.out}: {record['conversations']} conversations, {record['turns']} turns, "
         f"{record['hours']:.2f} h, " + ", ".join(record["synthesizers"].values())

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from earvoice.cli.eval_inputs import where_of
+from earvoice.cli.eval_inputs import add_files, where_of
 from earvoice.cli.eval_speakers import add_speakers, conversations, read_speakers
 from earvoice.errors import UsageError
 from earvoice.eval.chunks import CHUNKS, ChunkCuts, read_cuts, written_cuts
@@ -30,28 +30,22 @@ from earvoice.eval.wer import NORMALISATIONS, NORMALISE
 
 def add_extras(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument(
-        "--terms",
-        type=Path,
-        metavar="F",
-        help="glossary: JSON lines or TSV of src, trg and where it is said: recording, segment",
+    add_files(
+        parser,
+        {
+            "--terms": "glossary: JSON lines or TSV of src, trg and where it is said: recording, "
+            "segment",
+            "--words": "corpus or cuts.jsonl with word times and needs",
+            "--chunks": "cut-offs of the reference, of `corpus chunks`",
+        },
     )
-    parser.add_argument(
-        "--words", type=Path, metavar="F", help="corpus or cuts.jsonl with word times and needs"
-    )
-    parser.add_argument(
-        "--chunks", type=Path, metavar="F", help="cut-offs of the reference, of `corpus chunks`"
-    )
-    parser.add_argument(
-        "--judge-url", metavar="URL", help="OpenAI-compatible endpoint; texts are sent there"
-    )
-    parser.add_argument(
-        "--judge-model", metavar="NAME", help="the judge; its key is read from EARVOICE_JUDGE_KEY"
-    )
+    add = parser.add_argument
+    add("--judge-url", metavar="URL", help="OpenAI-compatible endpoint; texts are sent there")
+    add("--judge-model", metavar="NAME", help="the judge; its key is read from EARVOICE_JUDGE_KEY")
     for name, model in MODELS.items():
-        parser.add_argument(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
-    parser.add_argument("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
-    parser.add_argument(
+        add(f"--{name}-model", metavar="NAME|CKPT", help=f"(default: {model})")
+    add("--comet-batch", type=int, default=8, help="items at a time (default: 8)")
+    add(
         "--normalise",
         choices=tuple(NORMALISATIONS),
         default="none",

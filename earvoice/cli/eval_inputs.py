@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from earvoice.errors import UsageError
@@ -17,7 +17,7 @@ from earvoice.eval.tokens import TOKENIZERS
 def add_one(parser: argparse.ArgumentParser) -> None:
     """The arguments that name one run."""
     parser.add_argument("run", nargs="?", type=Path, help="folder of `earvoice eval simulate`")
-    parser.add_argument("--log", type=Path, metavar="F", help="a log file instead")
+    add_files(parser, {"--log": "a log file instead"})
     add_reading(parser)
 
 
@@ -29,32 +29,32 @@ def add_several(parser: argparse.ArgumentParser) -> None:
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """How runs are read; files that are named here are those of all runs."""
-    parser.add_argument("--log-format", choices=tuple(READERS), default="earvoice")
-    parser.add_argument(
-        "--references",
-        type=Path,
-        metavar="F",
-        help="one line per item or segment (default: of the folder, or in the log)",
+    add = parser.add_argument
+    add("--log-format", choices=tuple(READERS), default="earvoice")
+    add_files(
+        parser,
+        {
+            "--references": "one line per item or segment (default: of the folder, or in the log)",
+            "--segments": "YAML or JSON: offset, duration, wav (default: of the folder)",
+            "--sources": "what was said, one line per reference",
+        },
     )
-    parser.add_argument(
-        "--segments",
-        type=Path,
-        metavar="F",
-        help="YAML or JSON: offset, duration, wav (default: of the folder)",
-    )
-    parser.add_argument(
-        "--sources", type=Path, metavar="F", help="what was said, one line per reference"
-    )
-    parser.add_argument(
+    add(
         "--segmenter-tokenizer",
         choices=TOKENIZERS,
         default="none",
         help="moses: SoftSegmenter aligns Moses tokens of words, as OmniSTEval --lang does; needs "
         "sacremoses (default: none, as OmniSTEval without --lang)",
     )
-    parser.add_argument("--tgt-lang", required=True, help="language of the output, e.g. de")
-    parser.add_argument("--src-lang", help="language of the speech, e.g. en")
-    parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
+    add("--tgt-lang", required=True, help="language of the output, e.g. de")
+    add("--src-lang", help="language of the speech, e.g. en")
+    add("--unit", choices=("word", "char"), help="(default: by the language)")
+
+
+def add_files(parser: argparse.ArgumentParser, files: Mapping[str, str]) -> None:
+    """Options that name a file each, by what the file holds."""
+    for option, holds in files.items():
+        parser.add_argument(option, type=Path, metavar="F", help=holds)
 
 
 def where_of(args: argparse.Namespace) -> Where:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from earvoice.cli.eval_inputs import add_files
 from earvoice.errors import UsageError
 from earvoice.eval.speakers.from_runlog import read_runlog_utterances
 from earvoice.eval.speakers.metrics import Conversations
@@ -18,11 +19,9 @@ from earvoice.eval.units import Unit
 
 def add_speakers(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument(
-        "--speakers",
-        type=Path,
-        metavar="F",
-        help="references with speakers: STM, or SegLST (.json), for cp_wer and its kin",
+    add_files(
+        parser,
+        {"--speakers": "references with speakers: STM, or SegLST (.json), for cp_wer and its kin"},
     )
     parser.add_argument(
         "--speakers-role",
@@ -41,12 +40,8 @@ def add_speakers(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Adds the option that names the output, where one run is scored."""
-    parser.add_argument(
-        "--speakers-output",
-        type=Path,
-        metavar="F",
-        help="output with speakers, STM or SegLST (default: what the run's log says)",
-    )
+    what = "output with speakers, STM or SegLST (default: what the run's log says)"
+    add_files(parser, {"--speakers-output": what})
 
 
 def read_speakers(args: argparse.Namespace, output: Path | None) -> list[Utterance] | None:

@@ -42,47 +42,48 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="a YAML file, e.g. recipes/fasst/mini.yaml")
-    parser.add_argument(
+    add = parser.add_argument
+    add("recipe", help="a YAML file, e.g. recipes/fasst/mini.yaml")
+    add(
         "overrides",
         nargs="*",
         metavar="key=value",
         help="changes to the recipe, before or after options",
     )
-    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
-    parser.add_argument("--stages", default="", help="only these, comma-separated")
-    parser.add_argument(
+    add("--resume", action="store_true", help="continue from the last checkpoint")
+    add("--stages", default="", help="only these, comma-separated")
+    add(
         "--reuse",
         action="append",
         default=[],
         metavar="STAGE=DIR",
         help="take a stage's result from another run, or from a model folder",
     )
-    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
-    parser.add_argument(
+    add("--threads", type=int, default=1, help="torch threads (default 1)")
+    add(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
         help="where to compute (default: a GPU where there is one)",
     )
-    parser.add_argument(
+    add(
         "--shard",
         action="store_true",
         help="spread weights over the processes that torchrun started (FSDP2)",
     )
-    parser.add_argument(
+    add(
         "--ahead",
         type=int,
         metavar="N",
         help="batches to make while others are learnt from (default 4 with a GPU, else 0)",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress display")
-    parser.add_argument(
+    add("--quiet", action="store_true", help="no progress display")
+    add(
         "--print-config",
         action="store_true",
         help="print the recipe with all defaults and overrides as YAML, and stop",
     )
-    parser.add_argument(
+    add(
         "--summary",
         action="store_true",
         help="print what the stages of OUT cost and learnt, as a table, and stop",

@@ -20,7 +20,14 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.data.manifest import MANIFEST_NAME, WAV_HEADER_BYTES, Target, TimedPhone, TimedWord
+from earvoice.data.manifest import (
+    MANIFEST_NAME,
+    WAV_HEADER_BYTES,
+    Target,
+    TimedPhone,
+    TimedWord,
+    alignment,
+)
 from earvoice.errors import AudioError, DataError, UsageError
 from earvoice.units import Samples, Seconds
 
@@ -196,14 +203,5 @@ def _segment_of(turn: Turn, item: Conversation, number: int) -> dict[str, Any]:
             "targets": {turn.into: {"text": turn.target.text, "needs": list(turn.target.needs)}},
             "kind": turn.kind,
         },
-        "alignment": {
-            "word": [_item(word.text, word.start_s, word.end_s) for word in turn.words],
-            "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in turn.phones],
-        },
+        "alignment": alignment(turn.words, turn.phones),
     }
-
-
-def _item(symbol: str, start_s: Seconds, end_s: Seconds) -> list[Any]:
-    """A lhotse AlignmentItem: symbol, start, duration, score."""
-    start = round(start_s, 4)
-    return [symbol, start, round(round(end_s, 4) - start, 4), None]

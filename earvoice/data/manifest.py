@@ -255,10 +255,15 @@ def _segment_of(sentence: SpokenSentence, talk: Talk, number: int) -> dict[str, 
             "topic": sentence.topic,
         }
         | ({"notes": dict(sentence.notes)} if sentence.notes else {}),
-        "alignment": {
-            "word": [_item(word.text, word.start_s, word.end_s) for word in sentence.words],
-            "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in sentence.phones],
-        },
+        "alignment": alignment(sentence.words, sentence.phones),
+    }
+
+
+def alignment(words: Iterable[TimedWord], phones: Iterable[TimedPhone]) -> dict[str, Any]:
+    """The field `alignment` of a lhotse SupervisionSegment."""
+    return {
+        "word": [_item(word.text, word.start_s, word.end_s) for word in words],
+        "phone": [_item(phone.symbol, phone.start_s, phone.end_s) for phone in phones],
     }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from earvoice.data.conversations import Conversation, Speaker, Turn
+from earvoice.data.conversations import Speaker, Turn
 from earvoice.units import Seconds
 
 TAGS: dict[Speaker, str] = {"self": "<SELF>", "other": "<OTHER>"}
@@ -94,11 +94,3 @@ def parse(texts: Sequence[str]) -> list[tuple[Speaker, str]]:
         elif runs:
             runs[-1][1].append(text)
     return [(speaker, " ".join(words)) for speaker, words in runs if words]
-
-
-def reference_texts(conversation: Conversation) -> dict[Speaker, str]:
-    """Everything each person says, for scoring."""
-    return {
-        speaker: " ".join(turn.text for turn in conversation.turns if turn.speaker == speaker)
-        for speaker in TAGS
-    }

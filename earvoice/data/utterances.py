@@ -8,11 +8,10 @@ transcripts once, from the last direction out of English, 1 : 3 with three such 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Float32, SpokenSentence, Talk
 from earvoice.errors import ConfigError
 from earvoice.text.chat import Task
@@ -114,9 +113,8 @@ class Epochs:
         """The utterance at a place of the endless sequence."""
         number, index = divmod(place, len(self.utterances))
         if number != self._pass:
-            digest = hashlib.sha256(f"{self.seed}/{self.name}/pass/{number}".encode()).digest()
             self._order = list(range(len(self.utterances)))
-            random.Random(digest).shuffle(self._order)
+            drawing(self.seed, self.name, "pass", number).shuffle(self._order)
             self._pass = number
         return self.utterances[self._order[index]]
 

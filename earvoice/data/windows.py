@@ -164,6 +164,7 @@ def _window(
     ended: bool,
     slid: bool = False,
 ) -> Window:
+    """The window over a stretch of a talk: what is heard in it, and what is written when."""
     offline = cut.k >= OFFLINE_K
     last_step = cut.segments
     target: list[str] = []
@@ -181,23 +182,13 @@ def _window(
         steps = write_steps(available, cut.k, cut.n, end, hold=cut.hold, missed=cut.missed)
     kept = [index for index, step in enumerate(steps) if 1 <= step <= last_step]
     first_step = last_step if offline else 1 if slid else min(cut.k, last_step)
-    shift = [
-        TimedWord(word.text, word.start_s - start_s, word.end_s - start_s)
-        for sentence in sentences
-        for word in sentence.words
-    ]
-    phones = tuple(
-        TimedPhone(phone.symbol, phone.start_s - start_s, phone.end_s - start_s)
-        for sentence in sentences
-        for phone in sentence.phones
-        if 0 <= phone.start_s - start_s < audio_s
-    )
+    words, phones = _spoken(sentences, start_s, audio_s)
     return Window(
         talk=talk,
         start_s=start_s,
         audio_s=audio_s,
         segments=cut.segments,
-        words=tuple(w for w in shift if w.start_s >= -0.01 and w.end_s <= audio_s + 0.01),
+        words=words,
         phones=phones,
         target=tuple(target[index] for index in kept),
         steps=tuple(steps[index] for index in kept),
@@ -207,6 +198,26 @@ def _window(
         k=cut.k,
         n=cut.n,
         missed=cut.missed,
+    )
+
+
+def _spoken(
+    sentences: Sequence[SpokenSentence], start_s: float, audio_s: float
+) -> tuple[tuple[TimedWord, ...], tuple[TimedPhone, ...]]:
+    """Words that lie whole in a stretch of a talk and phones that begin in it, in its own time."""
+    words = [
+        TimedWord(word.text, word.start_s - start_s, word.end_s - start_s)
+        for sentence in sentences
+        for word in sentence.words
+    ]
+    phones = [
+        TimedPhone(phone.symbol, phone.start_s - start_s, phone.end_s - start_s)
+        for sentence in sentences
+        for phone in sentence.phones
+    ]
+    return (
+        tuple(w for w in words if w.start_s >= -0.01 and w.end_s <= audio_s + 0.01),
+        tuple(phone for phone in phones if 0 <= phone.start_s < audio_s),
     )
 
 

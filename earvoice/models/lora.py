@@ -167,13 +167,6 @@ def llama_peft_names(config: LlamaConfig, prefix: str = "model.") -> dict[str, l
     }
 
 
-def llama_lora_from_peft(
-    tensors: Mapping[str, Tensor], config: LlamaConfig, prefix: str, end: str = ".default.weight"
-) -> dict[str, Tensor]:
-    """Our LoRA tensors of a decoder from peft's. Raises: KeyError for one that is not there."""
-    return join_peft(tensors, llama_peft_names(config, prefix), end)
-
-
 def join_peft(
     tensors: Mapping[str, Tensor], names: Mapping[str, list[str]], end: str = ".default.weight"
 ) -> dict[str, Tensor]:

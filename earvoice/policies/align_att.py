@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from earvoice.errors import UsageError
-from earvoice.policies.view import Action, Read, View, Write
+from earvoice.policies.view import Action, Read, View, Write, check_least
 
 FRAMES = 4
 """Where neither the request nor the model says otherwise."""
@@ -36,12 +35,8 @@ class AlignAtt:
     def __post_init__(self) -> None:
         for name, least in (("frames", 1), ("layer", 0)):
             value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UsageError(
-                    f"policy align-att: {name} is {value!r}, it must be {least} or more"
-                )
+            if value is not None:
+                check_least(self.kind, name, value, least)
 
     @property
     def needs_draft(self) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from earvoice.errors import UsageError
-from earvoice.policies.view import Action, Read, View, Write
+from earvoice.policies.view import Action, Read, View, Write, check_least
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,7 @@ class FixedChunks:
     kind: ClassVar[str] = "fixed-chunks"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 1:
-            raise UsageError(f"policy fixed-chunks: n is {self.n!r}, it must be 1 or more")
+        check_least(self.kind, "n", self.n, 1)
 
     @property
     def needs_draft(self) -> bool:

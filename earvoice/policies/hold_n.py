@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from earvoice.errors import UsageError
-from earvoice.policies.view import Action, Read, View, Write
+from earvoice.policies.view import Action, Read, View, Write, check_least
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,7 @@ class HoldN:
     kind: ClassVar[str] = "hold-n"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 0:
-            raise UsageError(f"policy hold-n: n is {self.n!r}, it must be 0 or more")
+        check_least(self.kind, "n", self.n, 0)
 
     @property
     def needs_draft(self) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from earvoice.errors import UsageError
-from earvoice.policies.view import Action, Read, View, Write
+from earvoice.policies.view import Action, Read, View, Write, check_least
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,7 @@ class LocalAgreement:
     kind: ClassVar[str] = "local-agreement"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 2:
-            raise UsageError(f"policy local-agreement: n is {self.n!r}, it must be 2 or more")
+        check_least(self.kind, "n", self.n, 2)
 
     @property
     def needs_draft(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from earvoice.errors import UsageError
+
 
 @dataclass(frozen=True)
 class View:
@@ -37,6 +39,12 @@ class View:
                 f"{policy} needs View.candidate: the session has to draft before asking"
             )
         return self.candidate
+
+
+def check_least(policy: str, name: str, value: object, least: int) -> None:
+    """That an option of a policy is a whole number, `least` or more. Raises: UsageError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"policy {policy}: {name} is {value!r}, it must be {least} or more")
 
 
 KEPT_DRAFTS = 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from earvoice.errors import UsageError
-from earvoice.policies.view import Action, Read, View, Write
+from earvoice.policies.view import Action, Read, View, Write, check_least
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,8 @@ class WaitK:
     kind: ClassVar[str] = "wait-k"
 
     def __post_init__(self) -> None:
-        for name in ("k", "n"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UsageError(f"policy wait-k: {name} is {value!r}, it must be 1 or more")
+        check_least(self.kind, "k", self.k, 1)
+        check_least(self.kind, "n", self.n, 1)
 
     @property
     def needs_draft(self) -> bool:

@@ -23,13 +23,14 @@ from earvoice.reproduce.corpora import by_direction
 from earvoice.reproduce.spec import PartConfig, ReproduceConfig, TestConfig
 from earvoice.session import Request
 from earvoice.sessions.frame import FrameInterpreter
+from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
 from earvoice.train import checkpoint as checkpoints
-from earvoice.train.recipe import Options, run_recipe, vocabulary
+from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig, StageConfig
+from earvoice.train.vocabulary import vocabulary
 
 TEST_SEED = 1
 """Of the choice of test items: the same for all arms and seeds."""
-TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from earvoice.errors import EarvoiceError
 
 CLOSE_DONE = 1000
 CLOSE_GOING_AWAY = 1001
-CLOSE_TOO_BIG = 1009
 
 
 @dataclass(frozen=True)

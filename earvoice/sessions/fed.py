@@ -1,9 +1,10 @@
-"""What sessions over segments share: buffering audio, advancing while some waits, a new policy."""
+"""What sessions share: buffering audio, advancing while some waits, a new policy, one batch."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 from earvoice.audio import Audio
 from earvoice.errors import UsageError
@@ -18,6 +19,30 @@ def refuse_knowledge(request: Request, *refused: str) -> None:
     for name in refused:
         if getattr(request, name):
             raise UsageError(f"{name}: this model's prompt has no place for one; leave it out")
+
+
+class Owned(Protocol):
+    """A session that knows its interpreter."""
+
+    def is_of(self, owner: Any) -> bool:
+        """Whether an interpreter opened this session."""
+        ...
+
+
+OwnedT = TypeVar("OwnedT", bound=Owned)
+
+
+def own_sessions(owner: Any, kind: type[OwnedT], sessions: Sequence[object]) -> list[OwnedT]:
+    """The sessions of one batch, each checked to be of this kind and of this interpreter.
+
+    Raises: UsageError for a session of another interpreter, or one given twice.
+    """
+    own = [session for session in sessions if isinstance(session, kind) and session.is_of(owner)]
+    if len(own) != len(sessions):
+        raise UsageError("advance: a session of another interpreter was given")
+    if len({id(session) for session in own}) != len(own):
+        raise UsageError("advance: a session was given twice")
+    return own
 
 
 class FedSession(ABC):

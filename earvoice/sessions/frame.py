@@ -32,7 +32,7 @@ from earvoice.nn.state import State
 from earvoice.search.transducer import SearchState, Token, TransducerSettings, begin, search
 from earvoice.session import Request, Session
 from earvoice.sessions.channels import ChannelBuffer
-from earvoice.sessions.fed import refuse_knowledge
+from earvoice.sessions.fed import own_sessions, refuse_knowledge
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.speakers import SpeakerStreams
 from earvoice.text.tokenizer import Tokenizer
@@ -233,11 +233,7 @@ class FrameInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = [s for s in sessions if isinstance(s, FrameSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
+        own = own_sessions(self, FrameSession, sessions)
         ready = [(place, session) for place, session in enumerate(own) if session.audio.has_segment]
         with self._lock, torch.inference_mode():
             ready.sort(key=lambda item: item[1].row)

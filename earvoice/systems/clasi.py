@@ -38,8 +38,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -52,12 +51,13 @@ from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.retriever import Retriever, RetrieverConfig
 from earvoice.models.splice import IGNORED, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
-from earvoice.nn.losses.frames import frame_loss
+from earvoice.nn.losses.frames import phone_losses, with_phones
+from earvoice.nn.losses.tokens import token_losses
 from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.sessions.agent import AgentInterpreter, AgentSettings
-from earvoice.text.languages import direction_pairs
+from earvoice.text.languages import Directions, direction_pairs
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Rate
 
@@ -69,7 +69,7 @@ class ClasiConfig(Config):
     """CLASI's sizes. The paper publishes none; defaults are a large model of its kind."""
 
     kind: Literal["clasi"] = "clasi"
-    directions: Annotated[tuple[str, ...], Field(min_length=1)] = ("zh-en", "en-zh")
+    directions: Directions = ("zh-en", "en-zh")
     encoder: Wav2Vec2Config = Wav2Vec2Config(
         frontend=LogMelConfig(frame_ms=40), block_frames=12, left_blocks=16, conv_kernel=7
     )
@@ -87,15 +87,6 @@ class ClasiConfig(Config):
     waco_temperature: Positive = 0.1
     phones: Annotated[int, Field(ge=0)] = 0
     phone_weight: Share = 0.0
-
-    @field_validator("directions")
-    @classmethod
-    def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            direction_pairs(directions)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return directions
 
     @model_validator(mode="after")
     def _streams(self) -> ClasiConfig:
@@ -268,8 +259,7 @@ class Clasi(nn.Module):
 
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
-        loss, accuracy = self._phone_loss(self.encoder(batch.samples), batch.phones)
-        return {"loss": loss, "accuracy": accuracy}
+        return phone_losses(self.phone_head, self.encoder(batch.samples), batch.phones)
 
     def waco_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Words of speech meet words of text (WACO, FASST's stage 1): a start for the adapter."""
@@ -277,11 +267,12 @@ class Clasi(nn.Module):
         speech = self.adapter(frames)
         written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
         found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
-        total = found.with_norm
-        if self.phone_head is not None and self.config.phone_weight:
-            phone_loss, _ = self._phone_loss(frames, batch.phones)
-            total = total + self.config.phone_weight * phone_loss
-        return {"loss": total, "waco": found.loss.detach(), "retrieval": found.retrieval}
+        losses = {
+            "loss": found.with_norm,
+            "waco": found.loss.detach(),
+            "retrieval": found.retrieval,
+        }
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def agent_turn_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Cross entropy of turns: ASR, MT and ST, live and whole, with and without knowledge."""
@@ -292,13 +283,11 @@ class Clasi(nn.Module):
         )
         hidden = self.lm(row.x, row.entries)
         counted = row.labels != IGNORED
-        logits, labels = self.lm.logits(hidden[counted]).float(), row.labels[counted]
-        loss = F.cross_entropy(logits, labels)
-        right = logits.argmax(-1) == labels
+        logits, labels = self.lm.logits(hidden[counted]), row.labels[counted]
+        losses = token_losses(logits, labels)
         cuts = torch.isin(labels, torch.tensor(self.bound.cut_ids))
-        losses = {"loss": loss, "nll": loss.detach(), "token_accuracy": right.float().mean()}
         if cuts.any():
-            losses["cut_accuracy"] = right[cuts].float().mean()
+            losses["cut_accuracy"] = (logits[cuts].argmax(-1) == labels[cuts]).float().mean()
         return losses
 
     def retrieve_objective(self, batch: Any) -> Mapping[str, Tensor]:
@@ -330,8 +319,3 @@ class Clasi(nn.Module):
         pause = self.lm.embed(torch.tensor([self.bound.tokenizer.pad_id]))
         means = [self.lm.embed(torch.tensor(ids)).mean(0, keepdim=True) for ids in words]
         return torch.cat([pause, *means])[torch.tensor(slots, dtype=torch.long)]
-
-    def _phone_loss(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        return frame_loss(self.phone_head(frames), labels)

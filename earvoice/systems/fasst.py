@@ -33,7 +33,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -43,7 +42,8 @@ from earvoice.models.features import WaveformConfig
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config, Wav2Vec2State
 from earvoice.nn.losses.ctc import embedding_ctc_loss
-from earvoice.nn.losses.frames import frame_loss
+from earvoice.nn.losses.frames import phone_losses, with_phones
+from earvoice.nn.losses.tokens import token_losses
 from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.nn.masks import PADDING, PROMPT, SPEECH, Entries, consistency
 from earvoice.nn.state import State
@@ -233,8 +233,7 @@ class Fasst(nn.Module):
 
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the encoder's warm-up on clean speech."""
-        loss, accuracy = self._phone_loss(self.encoder(batch.samples), batch.phones)
-        return {"loss": loss, "accuracy": accuracy}
+        return phone_losses(self.phone_head, self.encoder(batch.samples), batch.phones)
 
     def waco_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Stage 1: word-aligned contrastive learning (eq. 7); the language model is frozen."""
@@ -243,8 +242,8 @@ class Fasst(nn.Module):
         written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
         found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
         total = found.loss if self.config.faithful else found.with_norm
-        losses = {"waco": found.loss.detach(), "retrieval": found.retrieval}
-        return self._with_phones(total, losses, frames, batch)
+        losses = {"loss": total, "waco": found.loss.detach(), "retrieval": found.retrieval}
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def ctc_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """What stage 1 is compared with (figure 8): CTC of the transcript, LM frozen."""
@@ -262,13 +261,14 @@ class Fasst(nn.Module):
             blank=self._bound.eos_id,
             temperature=self.config.waco_temperature,
         )
-        return self._with_phones(loss, {"ctc": loss.detach()}, frames, batch)
+        losses = {"loss": loss, "ctc": loss.detach()}
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Stage 2: cross entropy on the target under the wait-k mask (section 3.3)."""
         frames = self.encoder(batch.samples)
         losses = self._translation_loss(self.adapter(frames), batch.targets)
-        return self._with_phones(losses["loss"], losses, frames, batch)
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def text_wait_k_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Pre-training of a small LM on text: the embeddings of the words stand for their speech.
@@ -291,20 +291,6 @@ class Fasst(nn.Module):
             raise RuntimeError("call bind(tokenizer) before training")
         return self.training_prompt
 
-    def _with_phones(
-        self, total: Tensor, losses: Mapping[str, Tensor], frames: Tensor, batch: Any
-    ) -> Mapping[str, Tensor]:
-        if not self.config.phone_weight or self.phone_head is None:
-            return {**losses, "loss": total}
-        phone_loss, accuracy = self._phone_loss(frames, batch.phones)
-        total = total + self.config.phone_weight * phone_loss
-        return {**losses, "phone_accuracy": accuracy, "loss": total}
-
-    def _phone_loss(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        return frame_loss(self.phone_head(frames), labels)
-
     def _translation_loss(
         self, speech: Tensor, targets: Sequence[Any], spoken: Any = None
     ) -> dict[str, Tensor]:
@@ -325,11 +311,7 @@ class Fasst(nn.Module):
         ]
         hidden, layout = self.training_forward(speech, stepped, spoken)
         counted = layout.labels >= 0
-        logits = self.lm.logits(hidden[counted]).float()
-        labels = layout.labels[counted]
-        loss = F.cross_entropy(logits, labels)
-        accuracy = (logits.argmax(-1) == labels).float().mean()
-        return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
+        return token_losses(self.lm.logits(hidden[counted]), layout.labels[counted])
 
     def training_forward(
         self, speech: Tensor, targets: Sequence[SteppedTarget], spoken: Any = None

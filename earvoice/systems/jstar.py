@@ -47,7 +47,7 @@ from earvoice.errors import UsageError
 from earvoice.models.cascade import Cascade, CascadeState, EmformerConfig
 from earvoice.models.frontend import Frontend, FrontendConfig
 from earvoice.models.transducer import BLANK, LstmConfig, Transducer, TransducerConfig
-from earvoice.nn.losses.frames import frame_loss
+from earvoice.nn.losses.frames import phone_losses, with_phones
 from earvoice.nn.state import State
 from earvoice.policies import Policy
 from earvoice.search.transducer import TransducerSettings
@@ -278,14 +278,14 @@ class Jstar(nn.Module):
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy on the fast stack [o, J6]."""
         fast, _ = self._fast(batch)
-        loss, accuracy = self._phone_loss(fast, batch)
-        return {"loss": loss, "accuracy": accuracy}
+        return phone_losses(self.phone_head, fast, batch.phones)
 
     def asr_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """The fast stack and its transducer alone."""
         fast, counts = self._fast(batch)
         loss = self._asr_loss(fast, counts, batch)
-        return self._with_phones(loss, {"nll": loss.detach()}, fast, batch)
+        losses = {"loss": loss, "nll": loss.detach()}
+        return with_phones(losses, self.phone_head, self.config.phone_weight, fast, batch)
 
     def joint_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """L_st + lambda L_asr [s], each per token."""
@@ -294,7 +294,8 @@ class Jstar(nn.Module):
         st = self._st_loss(slow, counts, batch, batch.turn_ends, batch.needs)
         asr = self._asr_loss(fast, counts, batch)
         loss = st + self.config.asr_weight * asr
-        return self._with_phones(loss, {"nll": st.detach(), "asr": asr.detach()}, fast, batch)
+        losses = {"loss": loss, "nll": st.detach(), "asr": asr.detach()}
+        return with_phones(losses, self.phone_head, self.config.phone_weight, fast, batch)
 
     def mt_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Text alone: source tokens stand where fast frames would [s, J4]."""
@@ -336,21 +337,6 @@ class Jstar(nn.Module):
     ) -> Tensor:
         loss = self.st.loss(slow, counts, batch.translations, ends, needs)
         return _per_token(loss, batch.translations)
-
-    def _with_phones(
-        self, total: Tensor, losses: Mapping[str, Tensor], fast: Tensor, batch: Any
-    ) -> Mapping[str, Tensor]:
-        if not self.config.phone_weight or self.phone_head is None:
-            return {**losses, "loss": total}
-        phone_loss, accuracy = self._phone_loss(fast, batch)
-        total = total + self.config.phone_weight * phone_loss
-        return {**losses, "phone_accuracy": accuracy, "loss": total}
-
-    def _phone_loss(self, fast: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        labels = batch.phones[:, : fast.shape[1]]
-        return frame_loss(self.phone_head(fast)[:, : labels.shape[1]], labels)
 
 
 @dataclass(frozen=True)

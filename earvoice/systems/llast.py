@@ -39,7 +39,6 @@ from torch.nn.utils.rnn import pad_sequence
 from earvoice.agent.foreign import told
 from earvoice.audio.pauses import PauseKind, pause_finder
 from earvoice.config import Config, Count, Positive, Share
-from earvoice.errors import UsageError
 from earvoice.models.adapters import Mlp
 from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.llm_config import LlmConfig, build_lm, width_of
@@ -48,7 +47,8 @@ from earvoice.models.splice import IGNORED, Answer, Spliced, splice
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import lora_layers
 from earvoice.nn.losses.ctc import embedding_ctc_loss
-from earvoice.nn.losses.frames import frame_loss
+from earvoice.nn.losses.frames import phone_losses, with_phones
+from earvoice.nn.losses.tokens import token_losses
 from earvoice.nn.losses.waco import pooled, word_contrast
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
@@ -57,7 +57,7 @@ from earvoice.sessions.attended import AlignAttConfig
 from earvoice.sessions.window import WindowInterpreter, WindowSettings
 from earvoice.sessions.window_session import TOKENS_A_WORD
 from earvoice.text.chat import CHATS, ChatTemplate, Task
-from earvoice.text.languages import direction_pairs
+from earvoice.text.languages import Directions, direction_pairs
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
@@ -72,7 +72,7 @@ class LlastConfig(Config):
     """LLaST's sizes; defaults are the 2B model (TinyLlama). Brackets: the published code's."""
 
     kind: Literal["llast"] = "llast"
-    directions: Annotated[tuple[str, ...], Field(min_length=1)] = DIRECTIONS
+    directions: Directions = DIRECTIONS
     encoder: WhisperConfig = WhisperConfig()
     adapter_layers: Count = 3  # [projector_depth]
     stack: Count = 1  # frames that make one embedding of the LLM
@@ -100,15 +100,6 @@ class LlastConfig(Config):
         if chat not in CHATS:
             raise ValueError(f"it must be one of {', '.join(CHATS)}")
         return chat
-
-    @field_validator("directions")
-    @classmethod
-    def _two_languages(cls, directions: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            direction_pairs(directions)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return directions
 
     @model_validator(mode="after")
     def _window_has_a_segment(self) -> LlastConfig:
@@ -271,7 +262,7 @@ class Llast(nn.Module):
             frames = self.encoder(batch.samples, batch.counts)
             speech = self.adapter(self._stacked(frames, batch.counts))
             losses = self._answer_loss(speech, self._embeddings(batch), batch)
-        return self._with_phones(losses["loss"], losses, frames, batch)
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def waco_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Words of speech meet words of text (WACO, FASST's stage 1): a start for the adapter."""
@@ -279,8 +270,12 @@ class Llast(nn.Module):
         speech = self.adapter(self._stacked(frames, batch.counts))
         written = pooled(self.lm.embed(batch.word_ids), batch.word_ids_mask)
         found = word_contrast(speech, batch.word_spans, written, self.config.waco_temperature)
-        losses = {"waco": found.loss.detach(), "retrieval": found.retrieval}
-        return self._with_phones(found.with_norm, losses, frames, batch)
+        losses = {
+            "loss": found.with_norm,
+            "waco": found.loss.detach(),
+            "retrieval": found.retrieval,
+        }
+        return with_phones(losses, self.phone_head, self.config.phone_weight, frames, batch)
 
     def listen_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """The same, and CTC of the transcript over the LLM's embeddings, weighted 0.3.
@@ -326,23 +321,8 @@ class Llast(nn.Module):
 
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
-        loss, accuracy = self._phone_loss(self.encoder(batch.samples, batch.counts), batch)
-        return {"loss": loss, "accuracy": accuracy}
-
-    def _phone_loss(self, frames: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        logits = self.phone_head(frames)
-        return frame_loss(logits, batch.phones[:, : logits.shape[1]])
-
-    def _with_phones(
-        self, total: Tensor, losses: Mapping[str, Tensor], frames: Tensor, batch: Any
-    ) -> Mapping[str, Tensor]:
-        if not self.config.phone_weight or self.phone_head is None:
-            return {**losses, "loss": total}
-        phone_loss, accuracy = self._phone_loss(frames, batch)
-        total = total + self.config.phone_weight * phone_loss
-        return {**losses, "phone_accuracy": accuracy, "loss": total}
+        frames = self.encoder(batch.samples, batch.counts)
+        return phone_losses(self.phone_head, frames, batch.phones)
 
     def _embeddings(self, batch: Any) -> list[int]:
         return [self.embeddings_of(count) for count in batch.counts]
@@ -358,10 +338,7 @@ class Llast(nn.Module):
     ) -> Mapping[str, Tensor]:
         hidden, spliced = self._layout(speech, counts, batch.prompts, batch.answers)
         counted = spliced.labels != IGNORED
-        logits, labels = self.lm.logits(hidden[counted]).float(), spliced.labels[counted]
-        loss = F.cross_entropy(logits, labels)
-        accuracy = (logits.argmax(-1) == labels).float().mean()
-        return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
+        return token_losses(self.lm.logits(hidden[counted]), spliced.labels[counted])
 
     def training_forward(
         self,

@@ -49,8 +49,9 @@ from earvoice.models.llm import LanguageModel, Llama, LlamaConfig
 from earvoice.models.llm_config import LlmConfig, build_lm, width_of
 from earvoice.models.splice import IGNORED, Answer, splice
 from earvoice.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
-from earvoice.nn.losses.frames import frame_loss
+from earvoice.nn.losses.frames import phone_logits, phone_losses
 from earvoice.nn.losses.masked import masked_frames, random_codes
+from earvoice.nn.losses.tokens import token_losses
 from earvoice.policies import Policy, WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.search.beam import BeamSettings
@@ -282,7 +283,7 @@ class Lst(nn.Module):
             hidden = masked_frames(frames.shape[1], generator)
             heard = self.encoder.encoder(frames.masked_fill(hidden[None, :, None], 0.0))[0]
             features = _per_frame(log_mel(waveform)[0], len(hidden))
-            scores.append(self._phone_logits(heard[hidden]).float())
+            scores.append(phone_logits(self.phone_head, heard[hidden]).float())
             codes.append(random_codes(features, self.config.phones)[hidden])
         logits, labels = torch.cat(scores), torch.cat(codes)
         accuracy = (logits.argmax(-1) == labels).float().mean()
@@ -291,18 +292,16 @@ class Lst(nn.Module):
     def phones_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """Frame-phoneme cross entropy: the quickest way for a small encoder to hear."""
         frames = [self.frames(samples) for samples in self._utterances(batch)]
-        logits = torch.cat([self._phone_logits(part) for part in frames])
         labels = torch.cat(
             [row[: len(part)] for row, part in zip(batch.phones, frames, strict=True)]
         )
-        loss, accuracy = frame_loss(logits, labels)
-        return {"loss": loss, "accuracy": accuracy}
+        return phone_losses(self.phone_head, torch.cat(frames), labels)
 
     def ctc_objective(self, batch: Any) -> Mapping[str, Tensor]:
         """CTC of the phonemes (silence is the blank): what the paper's encoder is tuned by."""
         frames = [self.frames(samples) for samples in self._utterances(batch)]
         spoken = [_sequence(row) for row in batch.phones]
-        scores = pad_sequence([self._phone_logits(part).float() for part in frames])
+        scores = pad_sequence([phone_logits(self.phone_head, part).float() for part in frames])
         lengths = torch.tensor([len(part) for part in frames])
         counts = torch.tensor([len(row) for row in spoken])
         loss = F.ctc_loss(
@@ -314,12 +313,6 @@ class Lst(nn.Module):
         """Each item's samples without the silence that pads it."""
         return [row[:count] for row, count in zip(batch.samples, batch.counts, strict=True)]
 
-    def _phone_logits(self, frames: Tensor) -> Tensor:
-        if self.phone_head is None:
-            raise RuntimeError("this configuration has no phoneme head: set `phones`")
-        logits: Tensor = self.phone_head(frames)
-        return logits
-
     def _translation_loss(
         self, speech: Sequence[Tensor], targets: Sequence[Any]
     ) -> dict[str, Tensor]:
@@ -330,11 +323,7 @@ class Lst(nn.Module):
         contexts = [self._told(target.context) for target in targets]
         hidden, labels = self.training_forward(speech, answers, contexts)
         counted = labels != IGNORED
-        logits = self.lm.logits(hidden[counted]).float()
-        labels = labels[counted]
-        loss = F.cross_entropy(logits, labels)
-        accuracy = (logits.argmax(-1) == labels).float().mean()
-        return {"loss": loss, "nll": loss.detach(), "token_accuracy": accuracy.detach()}
+        return token_losses(self.lm.logits(hidden[counted]), labels[counted])
 
     def _told(self, words: Sequence[str]) -> str:
         """What a window is told of the words written before it, as live: the last few."""

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
 
 from earvoice.errors import UsageError
 
@@ -78,3 +81,17 @@ def direction_pairs(directions: Iterable[str]) -> tuple[tuple[str, str], ...]:
         language(src), language(tgt)
         pairs.append((src, tgt))
     return tuple(pairs)
+
+
+def _known_pairs(directions: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        direction_pairs(directions)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return directions
+
+
+Directions: TypeAlias = Annotated[
+    tuple[str, ...], Field(min_length=1), AfterValidator(_known_pairs)
+]
+"""A field of a configuration: directions such as "de-en", at least one."""

@@ -66,17 +66,3 @@ def _encode(template: str, tokenizer: Tokenizer, slots: dict[str, str]) -> tuple
             text = _SLOT.sub(lambda match: slots[match.group(1)], part)
             ids.extend(tokenizer.encode(text.strip()))
     return tuple(ids)
-
-
-FASST = PromptTemplate(
-    before_speech=(
-        "<s>A chat between a user and an assistant for speech. The assistant translates what "
-        "the user says. USER: <sp_start>"
-    ),
-    after_speech="<sp_end> ASSISTANT:",
-)
-"""FASST's layout (arXiv 2408.09430, its code's Vicuna-v1-like template): a system paragraph,
-`USER:` with nothing but the speech, `ASSISTANT:` and the target. The system sentence is ours."""
-
-FASST_SHORT = PromptTemplate(before_speech="<s>USER: <sp_start>", after_speech="<sp_end>ASSISTANT:")
-"""The same layout without a system paragraph, for small models that know only one task."""

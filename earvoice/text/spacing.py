@@ -9,7 +9,7 @@ manifests and joined by what stands at their edges:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 _SPACELESS = (
     (0x2E80, 0x30FF),  # radicals, full-width punctuation, kana
@@ -38,8 +38,3 @@ def joined(words: Iterable[str], gap: str = "") -> str:
             text += gap if is_spaceless(text[-1]) or is_spaceless(word[0]) else " "
         text += word
     return text
-
-
-def split_like(text: str, words: Sequence[str]) -> tuple[str, ...]:
-    """The text's words: `words` where they make it up, else what stands between white space."""
-    return tuple(words) if words and joined(words) == text else tuple(text.split())

@@ -9,7 +9,6 @@ A batch is a pure function of (seed, stage, step), so a resumed run sees the sam
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from earvoice.agent.codec import AgentCodec, Ask, Known, Task
 from earvoice.agent.memory import Memory, Remembered
 from earvoice.data.augment import Augment
 from earvoice.data.chunks import Chunk, chunks_of
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk
 from earvoice.data.synth.silent import silent_talk
 from earvoice.errors import ConfigError
@@ -191,7 +191,7 @@ class AgentExamples:
         return _Example(turn, self.codec.prompt(turn.known, turn.ask), self._answer(turn))
 
     def _random(self, name: str) -> random.Random:
-        return random.Random(hashlib.sha256(f"{self.seed}/{self.stage}/{name}".encode()).digest())
+        return drawing(self.seed, self.stage, name)
 
     def _turn(self, rng: random.Random) -> _Turn:
         """One example, from a random boundary of a random talk."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from earvoice.config import Config, Positive
 from earvoice.data.augment import Augment
 from earvoice.data.conversation_examples import ConversationExample, ExampleMaker, Piece, draw
 from earvoice.data.conversations import Conversation, Turn
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Target, TimedWord
 from earvoice.data.serialise import Tagging
 from earvoice.data.synth.conversation.dialogue import deal_languages, dialogue
@@ -175,8 +175,7 @@ class ConversationExamples:
         Its pieces are about as long as each other, so that little of a batch is padding: none is
         longer than the length drawn for the batch, none shorter by more than a sixth.
         """
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
-        rng = random.Random(digest)
+        rng = drawing(self.seed, self.stage, step)
         least_s, most_s = self.mixture.piece_s
         aim_s = rng.uniform(least_s, most_s)
         pieces: list[Piece] = []

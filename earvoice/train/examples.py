@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from earvoice.data.collate import Batch, Collator
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk
 from earvoice.data.synth.silent import silent_talk
 from earvoice.data.windows import Cut, Window, cut_fresh, cut_slid, cut_utterances
@@ -53,8 +53,7 @@ class Examples:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (accumulation counts as further steps)."""
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
-        rng = random.Random(digest)
+        rng = drawing(self.seed, self.stage, step)
         low, high = self.mixture.segments
         segments = rng.randint(low, high)
         size = max(1, round(self.mixture.batch_s / (segments * self.segment_s)))

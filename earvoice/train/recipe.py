@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import platform
-import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +18,15 @@ from torch import Tensor
 from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
 from earvoice.data.manifest import Talk, load_talks, manifest_digest
-from earvoice.data.synth.grammar import sample_sentence
-from earvoice.data.synth.interpreted.reference import LANGUAGES
-from earvoice.data.synth.interpreted.talks import interpreted_talk
-from earvoice.data.utterances import HUB
 from earvoice.errors import CheckpointError, ConfigError
 from earvoice.models.files import load_weights
 from earvoice.nn.lora import is_lora
 from earvoice.systems import build, with_vocabulary
-from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
-from earvoice.systems.llast import LlastConfig
-from earvoice.text.chat import CHATS, Task
-from earvoice.text.spacing import joined
-from earvoice.text.tokenizer import WORD_GAP, Tokenizer
+from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.agent_examples import agent_examples
-from earvoice.train.conversations import conversation_examples, dialogue_texts
+from earvoice.train.conversations import conversation_examples
 from earvoice.train.conversations_validate import ConversationValidation
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
@@ -45,21 +35,15 @@ from earvoice.train.lock import FolderLock
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
 from earvoice.train.start import (
-    given_vocabulary,
-    pretrained_vocabulary,
     providing,
     starting_weights,
 )
 from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation, Waits
+from earvoice.train.vocabulary import phone_ids, vocabulary
 from earvoice.units import SAMPLE_RATE
 
-PHONES_FILE = "phones.json"
 PHONE_HEAD = "phone_head.weight"
-LM_WEIGHTS = "lm.embedding.weight"
-TOKENIZER_FILE = "tokenizer.json"
-_PROMPT_EVERY = 40
-"""Sentences between two prompts in the text a vocabulary is learnt from."""
 LIVE_ONLY = {"align_att", "pauses"}
 """Fields of a system that say how it is used live and are no matter of its training."""
 NEED_TIMES = ("phones", "waco")
@@ -104,7 +88,7 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
     talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
     tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
     heads = providing(recipe, PHONE_HEAD, reuse)
-    phones = ranks.in_turn(lambda: _phone_ids(talks, out, recipe.system.phones, heads))
+    phones = ranks.in_turn(lambda: phone_ids(talks, out, recipe.system.phones, heads))
     recipe = _with_vocabulary(recipe, tokenizer)
     ranks.lead(lambda: (out / "recipe.json").write_text(recipe.model_dump_json(indent=1)))
     system = _system(recipe, tokenizer)
@@ -177,114 +161,10 @@ def _folders(recipe: RecipeConfig) -> list[str]:
     return [*recipe.corpus, *sorted(set(named))]
 
 
-def vocabulary(
-    recipe: RecipeConfig, out: Path, reuse: Mapping[str, str] | None = None
-) -> Tokenizer:
-    """The vocabulary of a run: that of the pretrained model it starts from, or its own.
-
-    Its own is learnt once from generated sentences and their translations.
-    Raises: ConfigError when the run's vocabulary is not the pretrained model's.
-    """
-    llm_folder = getattr(getattr(recipe.system, "llm", None), "folder", "")
-    taken = providing(recipe, LM_WEIGHTS, reuse or {})
-    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(taken, llm_folder)
-    if path.exists():
-        tokenizer = Tokenizer.load(path)
-        if given is not None and given_vocabulary(given, recipe.system) != tokenizer:
-            raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
-        return tokenizer
-    if given is not None:
-        tokenizer = given_vocabulary(given, recipe.system)
-        tokenizer.save(path)
-        return tokenizer
-    tokenizer = Tokenizer.train(
-        _vocabulary_texts(recipe),
-        recipe.tokenizer.vocab_size,
-        extra_specials=getattr(recipe.system, "control_tokens", (*WAIT_TAGS.values(), WAIT_ALL)),
-        apart=recipe.tokenizer.apart,
-    )
-    tokenizer.save(path)
-    return tokenizer
-
-
-def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
-    rng = random.Random(recipe.tokenizer.seed)
-    pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
-    languages = list(dict.fromkeys(language for pair in pairs for language in pair))
-    prompts = _prompt_texts(recipe)
-    interpreted = any(stage.agent and stage.agent.style == "interpreted" for stage in recipe.stages)
-    if any(stage.conversations for stage in recipe.stages):
-        yield from itertools.islice(dialogue_texts(rng), 2 * recipe.tokenizer.sentences)
-    for number in range(recipe.tokenizer.sentences):
-        if prompts and number % _PROMPT_EVERY == 0:
-            yield prompts[number // _PROMPT_EVERY % len(prompts)]
-        if interpreted and number % 2:
-            yield from _interpreted_texts(rng, recipe.tokenizer.apart)
-        sentence = sample_sentence(rng, split="train")
-        for language in languages:
-            words = sentence.source if language == HUB else sentence.targets.get(language)
-            if words is None:
-                raise ConfigError(
-                    f"the grammar has no {language!r} to learn a vocabulary from; start from a "
-                    "pretrained model, whose vocabulary is taken: --reuse pretrained=DIR"
-                )
-            yield joined(words, WORD_GAP if recipe.tokenizer.apart else "")
-
-
-def _interpreted_texts(rng: random.Random, apart: bool) -> Iterator[str]:
-    """Both sides of a sentence with an invented term, so that the pieces of terms are there."""
-    sentence = interpreted_talk(rng, 2, "train", rng.choice(LANGUAGES), "terms")[-1]
-    sides = {sentence.language: sentence.source, **sentence.targets}
-    for language in LANGUAGES:
-        yield joined(sides[language], WORD_GAP if apart else "")
-
-
-def _prompt_texts(recipe: RecipeConfig) -> list[str]:
-    """What chat prompts say, so that a small vocabulary has pieces for their words."""
-    config = recipe.system
-    if not isinstance(config, LlastConfig):
-        return []
-    chat = CHATS[config.chat]
-    tasks: tuple[Task, ...] = ("translate", "transcribe")
-    parts = [
-        part
-        for src, tgt in config.pairs
-        for task in tasks
-        for side in chat.text(task, src, tgt if task == "translate" else src)
-        for part in side.split("</s>")
-    ]
-    return [part for part in dict.fromkeys(parts) if part]
-
-
 def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig:
     """The recipe with the language model's vocabulary size filled in."""
     system = with_vocabulary(recipe.system, tokenizer.vocab_size)
     return recipe.model_copy(update={"system": system})
-
-
-def _phone_ids(
-    talks: Sequence[Talk], out: Path, room: int, reuse: Mapping[str, str]
-) -> dict[str, int]:
-    """Phoneme symbols, numbered from 1 (0 is silence).
-
-    Kept with the run, or with the run whose stage is reused, or found in the corpus.
-    """
-    path = out / PHONES_FILE
-    for known in (path, *(Path(folder).parent / PHONES_FILE for folder in reuse.values())):
-        if known.exists():
-            ids = {str(k): int(v) for k, v in json.loads(known.read_text()).items()}
-            path.write_text(json.dumps(ids, ensure_ascii=False))
-            return ids
-    symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
-    if not symbols:
-        return {}
-    if len(symbols) >= room > 0:
-        raise ConfigError(
-            f"system.phones is {room}; the corpus has {len(symbols)} phonemes and silence"
-        )
-    ids = {symbol: index + 1 for index, symbol in enumerate(symbols)}
-    path.write_text(json.dumps(ids, ensure_ascii=False))
-    return ids
 
 
 def _check_names(recipe: RecipeConfig, wanted: Sequence[str], objectives: Collection[str]) -> None:
@@ -306,32 +186,18 @@ def _examples(
     talks: Sequence[Talk],
     system: Any,
 ) -> AnyExamples:
+    """What a stage learns from: turns, conversations, whole utterances, or windows of talks."""
     augment = None if stage.augment is None else Augment(stage.augment)
+    place: dict[str, Any] = {"seed": recipe.seed, "stage": stage.name}
     told = stage.agent or stage.retrieve
     if told is not None:
-        return agent_examples(told, system, talks, augment, seed=recipe.seed, stage=stage.name)
+        return agent_examples(told, system, talks, augment, **place)
     if stage.conversations is not None:
-        return conversation_examples(
-            stage.conversations,
-            system,
-            tokenizer,
-            recipe.corpus,
-            augment,
-            phones,
-            seed=recipe.seed,
-            stage=stage.name,
-        )
+        pieces, corpus = stage.conversations, recipe.corpus
+        return conversation_examples(pieces, system, tokenizer, corpus, augment, phones, **place)
     if stage.utterances is not None:
-        return utterance_examples(
-            stage.utterances,
-            system,
-            tokenizer,
-            talks,
-            augment,
-            phones,
-            seed=recipe.seed,
-            stage=stage.name,
-        )
+        whole = stage.utterances
+        return utterance_examples(whole, system, tokenizer, talks, augment, phones, **place)
     config = _waiting(recipe, stage)
     grid = Grid(
         segment_samples=system.segment_samples,
@@ -348,9 +214,8 @@ def _examples(
         config.tgt_lang,
         system.segment_samples / SAMPLE_RATE,
         hold=not config.faithful,
-        seed=recipe.seed,
-        stage=stage.name,
         any_side=stage.objective in NEED_TIMES,
+        **place,
     )
 
 

@@ -7,7 +7,6 @@ terms, which are a few words of a talk and all that a glossary is for, are drawn
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from earvoice.agent.glossary import MAX_TERM_CHARS
 from earvoice.data.augment import Augment
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk, TimedWord
 from earvoice.data.near import near_miss
 from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
@@ -84,8 +84,7 @@ class RetrieveExamples:
 
     def batch(self, step: int) -> RetrieveBatch:
         """The batch of a step (accumulation counts as further steps)."""
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{step}".encode()).digest()
-        rng = random.Random(digest)
+        rng = drawing(self.seed, self.stage, step)
         lead = int(rng.random() * self.mixture.lead_s * SAMPLE_RATE) // self.frame * self.frame
         windows = [self._window(rng, lead) for _ in range(self.mixture.batch)]
         noted = {term: name for window in windows for term, name in _noted(window).items()}

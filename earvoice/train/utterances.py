@@ -5,7 +5,6 @@ What LLaST trains on (2407.15415): `data/utterances.py` says which utterances an
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from earvoice.config import Config, Count, Share
 from earvoice.data.augment import Augment
+from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk, load_talks
 from earvoice.data.synth.silent import silent_talk
 from earvoice.data.utterances import Direction, Epochs, Utterance, asr_augmented
@@ -237,7 +237,7 @@ class UtteranceExamples:
         return utterance.joined(count, most_s)
 
     def _random(self, name: str) -> random.Random:
-        return random.Random(hashlib.sha256(f"{self.seed}/{self.stage}/{name}".encode()).digest())
+        return drawing(self.seed, self.stage, name)
 
 
 class TextExamples:
@@ -260,8 +260,7 @@ class TextExamples:
 
     def batch(self, step: int) -> UtteranceBatch:
         """The batch of a step."""
-        name = f"{self.seed}/{self.stage}/{step}"
-        rng = random.Random(hashlib.sha256(name.encode()).digest())
+        rng = drawing(self.seed, self.stage, step)
         joined = rng.randint(1, self.mixture.joined)  # for all of a batch, which saves padding
         found: list[Utterance] = []
         while len(found) < self.mixture.batch:

@@ -7,7 +7,7 @@ import pytest
 
 from earvoice.agent.foreign import told
 from earvoice.text.chat import CHATS
-from earvoice.text.prompt import FASST, FASST_SHORT, PromptTemplate
+from earvoice.text.prompt import PromptTemplate
 from earvoice.text.tokenizer import Tokenizer
 from tests.agent.hostile import STRINGS
 
@@ -33,7 +33,7 @@ def shown(prompt):
 
 def plain_prompts():
     yield from (chat.encode(tokenizer(), "translate", "en", "de") for chat in CHATS.values())
-    yield from (template.encode(tokenizer()) for template in (FASST, FASST_SHORT))
+    yield PromptTemplate("<s>USER: <sp_start>", "<sp_end> ASSISTANT:").encode(tokenizer())
 
 
 @pytest.mark.parametrize("text", STRINGS)

@@ -10,7 +10,8 @@ from earvoice.models.lora import (
     adapt_hf,
     adapt_llama,
     adapt_whisper,
-    llama_lora_from_peft,
+    join_peft,
+    llama_peft_names,
 )
 from earvoice.models.whisper import Whisper, WhisperConfig
 from earvoice.nn.lora import LoraLinear, add_lora, is_lora, lora_layers, lora_state, merged_state
@@ -147,7 +148,7 @@ def test_whole_models_equal_pefts_on_transformers(tmp_path):
             if "lora_B" in name:
                 value.normal_()
     state = {name: value for name, value in theirs.state_dict().items() if "lora_" in name}
-    found = llama_lora_from_peft(state, LLAMA, prefix="model.")
+    found = join_peft(state, llama_peft_names(LLAMA))
     assert found.keys() == lora_state(ours).keys()
     ours.load_state_dict({**ours.state_dict(), **found})
     ids = torch.randint(0, 32, (2, 11))

@@ -23,8 +23,9 @@ from earvoice.systems import build
 from earvoice.systems.jstar import Jstar
 from earvoice.train.conversations import ConversationMixture, conversation_examples
 from earvoice.train.freeze import freeze
-from earvoice.train.recipe import Options, run_recipe, vocabulary
+from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig
+from earvoice.train.vocabulary import vocabulary
 
 RECIPES = Path(__file__).parents[2] / "recipes/jstar"
 

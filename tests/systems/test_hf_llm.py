@@ -195,8 +195,8 @@ def test_rows_beyond_the_vocabulary_are_never_written(tokenizer, tmp_path):
 
 
 def test_a_recipe_names_a_folder(tokenizer, tmp_path):
-    from earvoice.train.recipe import vocabulary
     from earvoice.train.stage import RecipeConfig
+    from earvoice.train.vocabulary import vocabulary
 
     folder = saved("gemma", tmp_path / "llm", tokenizer)
     given = [f"system.llm={{folder: {folder}}}", "system.chat=gemma"]

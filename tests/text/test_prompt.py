@@ -1,8 +1,13 @@
 import pytest
 
 from earvoice.errors import CheckpointError, ConfigError
-from earvoice.text.prompt import FASST, FASST_SHORT, PromptTemplate
+from earvoice.text.prompt import PromptTemplate
 from earvoice.text.tokenizer import Tokenizer
+
+LAYOUTS = (
+    PromptTemplate("<s>What the assistant does. USER: <sp_start>", "<sp_end> ASSISTANT:"),
+    PromptTemplate("<s>USER: <sp_start>", "<sp_end>ASSISTANT:"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -10,7 +15,7 @@ def tokenizer():
     return Tokenizer.train(["USER: ASSISTANT: translate to German"] * 10, 330)
 
 
-@pytest.mark.parametrize("template", [FASST, FASST_SHORT])
+@pytest.mark.parametrize("template", LAYOUTS)
 def test_the_speech_stands_between_its_marks(tokenizer, template):
     prompt = template.encode(tokenizer)
     assert prompt.before[0] == tokenizer.bos_id

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earvoice.text.spacing import is_spaceless, joined, split_like
+from earvoice.text.spacing import is_spaceless, joined
 from earvoice.text.tokenizer import Tokenizer
 
 
@@ -22,13 +22,6 @@ from earvoice.text.tokenizer import Tokenizer
 )
 def test_joined(words: list[str], text: str) -> None:
     assert joined(words) == text
-    if "" not in words:
-        assert split_like(text, words) == tuple(words)
-
-
-def test_words_that_are_not_the_text_do_not_count() -> None:
-    assert split_like("a b", ["a", "c"]) == ("a", "b")
-    assert split_like("a b", []) == ("a", "b")
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1)))

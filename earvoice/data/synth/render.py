@@ -20,7 +20,7 @@ from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
 from earvoice.data.synth.interpreted.talks import interpreted_talk
-from earvoice.data.synth.speech import Prosody, Speech, Synthesizer
+from earvoice.data.synth.speech import Prosody, Speech, Synthesizer, drift
 from earvoice.data.synth.voices import Voice, VoiceSplit, voices
 from earvoice.text.spacing import joined
 from earvoice.units import SAMPLE_RATE, Seconds
@@ -136,7 +136,7 @@ def _speak(
     total_s = 0.0
     for first in range(0, len(plan), _BATCH):
         batch = plan[first : first + _BATCH]
-        prosodies = [_drift(manner, rng) for _ in batch]
+        prosodies = [drift(manner, rng) for _ in batch]
         sources = [sentence.source for sentence in batch]
         for sentence, speech in zip(
             batch, synthesizer.speak(sources, spec.voice.name, prosodies), strict=True
@@ -162,15 +162,6 @@ def _manner(spec: TalkSpec, rng: np.random.Generator) -> Prosody:
         pitch=float(rng.uniform(-3.0, 3.0)) * (1.0 if wide else 0.5),
         liveliness=float(rng.uniform(0.6, 1.5)),
         size=float(rng.uniform(0.88, 1.14)) if resized else 1.0,
-    )
-
-
-def _drift(manner: Prosody, rng: np.random.Generator) -> Prosody:
-    """A sentence is said a little differently each time."""
-    return replace(
-        manner,
-        tempo=manner.tempo * float(rng.uniform(0.95, 1.05)),
-        pitch=manner.pitch + float(rng.uniform(-0.5, 0.5)),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import partial
 
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth.grammar import sample_talk
 from earvoice.data.synth.interpreted.talks import interpreted_talk
 from earvoice.text.spacing import is_spaceless, joined
-from earvoice.units import SAMPLE_RATE
+from earvoice.units import SAMPLE_RATE, Seconds
 
 _LETTERS_OF_A_SYLLABLE = 3
 """A Chinese character is said in about the time of three letters."""
@@ -34,29 +35,23 @@ def silent_talk(
     spoken = []
     now_s = rng.uniform(0.0, 0.5)
     for sentence in sample(rng, sentences, split=split, language=language):
-        begin_s = now_s
-        words = []
-        for text in sentence.source:
-            letters = sum(_LETTERS_OF_A_SYLLABLE if is_spaceless(one) else 1 for one in text)
-            length_s = (0.09 + 0.055 * letters) * pace * rng.uniform(0.85, 1.15)
-            words.append(TimedWord(text, now_s, now_s + length_s))
-            now_s += length_s + (0.15 if text.endswith((",", "，")) else 0.0)
+        words, end_s = _said(sentence.source, now_s, pace, rng)
         targets = {
             lang: Target.of_words(side, sentence.needs[lang])
             for lang, side in sentence.targets.items()
         }
         spoken.append(
             SpokenSentence(
-                start_s=begin_s,
-                end_s=now_s,
-                words=tuple(words),
+                start_s=now_s,
+                end_s=end_s,
+                words=words,
                 phones=(),
                 text=joined(sentence.source),
                 targets=targets,
                 notes=sentence.notes,
             )
         )
-        now_s += rng.uniform(0.15, 1.2)
+        now_s = end_s + rng.uniform(0.15, 1.2)
     return Talk(
         id="silent",
         path=None,
@@ -67,3 +62,16 @@ def silent_talk(
         sentences=tuple(spoken),
         language=language,
     )
+
+
+def _said(
+    texts: Sequence[str], now_s: Seconds, pace: float, rng: random.Random
+) -> tuple[tuple[TimedWord, ...], Seconds]:
+    """Words said one after the other from `now_s` on, and when the last one ends."""
+    words = []
+    for text in texts:
+        letters = sum(_LETTERS_OF_A_SYLLABLE if is_spaceless(one) else 1 for one in text)
+        length_s = (0.09 + 0.055 * letters) * pace * rng.uniform(0.85, 1.15)
+        words.append(TimedWord(text, now_s, now_s + length_s))
+        now_s += length_s + (0.15 if text.endswith((",", "，")) else 0.0)
+    return tuple(words), now_s

@@ -51,6 +51,15 @@ class Prosody:
                 raise AudioError(f"prosody {name} is {value}, it must be in {low} .. {high}")
 
 
+def drift(manner: Prosody, rng: np.random.Generator) -> Prosody:
+    """A person's manner for one sentence: each is said a little differently."""
+    return replace(
+        manner,
+        tempo=manner.tempo * float(rng.uniform(0.95, 1.05)),
+        pitch=manner.pitch + float(rng.uniform(-0.5, 0.5)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """One sentence: float32 [W] at 16 kHz, `words[k]` = (start, end) of token k, and its phones."""

@@ -79,18 +79,6 @@ def waco_loss(speech_words: Tensor, text_words: Tensor, temperature: float) -> T
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
-def word_span(start_s: float, end_s: float, duration_s: float, length: int) -> tuple[int, int]:
-    """First and last embedding (inclusive) of a word, as in the authors' code.
-
-    start = floor(t0 / duration * L), end = ceil(t1 / duration * L) - 1.
-    Worked: a word from 0.50 s to 0.74 s of 1.0 s with L = 12 embeddings -> 6 .. 8.
-    """
-    first = int(start_s / duration_s * length)
-    last = -int(-end_s / duration_s * length // 1) - 1
-    first = min(max(first, 0), length - 1)
-    return first, min(max(last, first), length - 1)
-
-
 def _retrieval(spoken: Tensor, written: Tensor) -> Tensor:
     similarity = F.normalize(spoken.float(), dim=-1) @ F.normalize(written.float(), dim=-1).T
     best = written[similarity.argmax(-1)]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earvoice.nn.losses.waco import pooled, span_means, waco_loss, word_contrast, word_span
+from earvoice.nn.losses.waco import pooled, span_means, waco_loss, word_contrast
 
 
 def by_loops(speech, text, temperature):
@@ -111,36 +111,6 @@ def test_an_empty_or_misplaced_span_is_an_error(start, end):
     starts, ends = torch.tensor([0, start]), torch.tensor([1, end])
     with pytest.raises(ValueError, match="empty or outside"):
         span_means(torch.randn(4, 2), starts, ends)
-
-
-@pytest.mark.parametrize(
-    ("start_s", "end_s", "duration_s", "length", "span"),
-    [
-        # start = floor(t0 / duration * L), end = ceil(t1 / duration * L) - 1
-        (0.50, 0.74, 1.0, 12, (6, 8)),  # 6.0 and 8.88
-        (0.0, 1.0, 1.0, 12, (0, 11)),
-        (0.0, 0.01, 1.0, 12, (0, 0)),  # within one embedding
-        (0.51, 0.52, 1.0, 12, (6, 6)),
-        (1.25, 1.75, 2.0, 25, (15, 21)),  # 15.6 and 21.875
-        (0.75, 1.0, 1.5, 3, (1, 1)),  # 1.5 and exactly 2
-        (0.99, 1.02, 1.0, 12, (11, 11)),  # a word that ends after the audio
-        (1.0, 1.1, 1.0, 12, (11, 11)),  # or begins there
-        (-0.1, 0.1, 1.0, 10, (0, 0)),
-    ],
-)
-def test_word_spans_as_in_the_authors_code(start_s, end_s, duration_s, length, span):
-    assert word_span(start_s, end_s, duration_s, length) == span
-
-
-@given(
-    start_s=st.floats(0, 30),
-    length_s=st.floats(0.01, 2),
-    duration_s=st.floats(0.5, 30),
-    length=st.integers(1, 400),
-)
-def test_a_word_always_has_an_embedding(start_s, length_s, duration_s, length):
-    first, last = word_span(start_s, start_s + length_s, duration_s, length)
-    assert 0 <= first <= last < length
 
 
 def test_words_of_a_batch_are_compared_at_their_places():

@@ -27,14 +27,13 @@ from earvoice.data.synth.conversation.dialogue import SPEAKERS, Utterance, dialo
 from earvoice.data.synth.conversation.plan import CLEAN, SPLITS, ConversationPlan
 from earvoice.data.synth.conversation.timeline import Timeline, pause_after_s
 from earvoice.data.synth.grammar import sample_talk
-from earvoice.data.synth.speech import Prosody, Speech, Synthesizer
+from earvoice.data.synth.speech import Prosody, Speech, Synthesizer, drift
 from earvoice.units import SAMPLE_RATE, Seconds
 
 Float32 = NDArray[np.float32]
 
 _NOISES = ("pink", "speech-shaped", "brown", "white")
 _SPEECH_DB = -26.0
-_ROOM_PURPOSE = 3
 
 
 def render_conversation(
@@ -68,7 +67,7 @@ def _spoken(plan: ConversationPlan, synthesizer: Synthesizer) -> tuple[Float32, 
     turns = []
     for utterance in talk:
         person = SPEAKERS.index(utterance.speaker)
-        prosody = _drift(manners[person], rng)
+        prosody = drift(manners[person], rng)
         words = utterance.sentence.source
         (speech,) = synthesizer.speak([words], plan.voices[person], [prosody])
         start_s = timeline.place(utterance, len(speech.samples) / SAMPLE_RATE)
@@ -125,14 +124,6 @@ def _manner(plan: ConversationPlan, rng: np.random.Generator) -> Prosody:
         pitch=float(rng.uniform(-3.0, 3.0)) * (1.0 if wide else 0.5),
         liveliness=float(rng.uniform(0.6, 1.5)),
         size=float(rng.uniform(0.9, 1.12)) if resized else 1.0,
-    )
-
-
-def _drift(manner: Prosody, rng: np.random.Generator) -> Prosody:
-    return replace(
-        manner,
-        tempo=manner.tempo * float(rng.uniform(0.95, 1.05)),
-        pitch=manner.pitch + float(rng.uniform(-0.5, 0.5)),
     )
 
 

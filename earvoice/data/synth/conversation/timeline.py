@@ -9,8 +9,6 @@ Nobody overlaps himself, and utterances begin in the order of the dialogue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from earvoice.data.synth.conversation.dialogue import Utterance
@@ -63,15 +61,3 @@ class Timeline:
 def pause_after_s(rng: np.random.Generator) -> Seconds:
     """Silence at the end of a recording."""
     return float(rng.uniform(*_EDGE_S))
-
-
-def overlapped_share(spans: Sequence[tuple[Seconds, Seconds]]) -> float:
-    """Share of the spoken time in which more than one speaks."""
-    events = sorted([(s, 1) for s, _ in spans] + [(e, -1) for _, e in spans])
-    spoken = both = 0.0
-    count, before = 0, 0.0
-    for at_s, change in events:
-        spoken += (at_s - before) if count >= 1 else 0.0
-        both += (at_s - before) if count >= 2 else 0.0
-        count, before = count + change, at_s
-    return both / spoken if spoken else 0.0

@@ -35,9 +35,6 @@ from earvoice.data.synth.grammar.words import (
     verb,
 )
 
-PAST_TENSES = "SR"
-FUTURE_TENSES = "FM"
-
 
 def simple(rng: random.Random, topic: str) -> Derivation:
     """One clause, perhaps opened by a connective."""
