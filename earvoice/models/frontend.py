@@ -29,7 +29,12 @@ from torch import Tensor, nn
 from earvoice.audio.arrays import ARRAYS, MicrophoneArray, check_array_channels
 from earvoice.config import Config, Count
 from earvoice.models.beams import DIRECTIONS, filters_for
-from earvoice.models.features import MEL_HOP_SAMPLES, MEL_WINDOW_SAMPLES, mel_filters, spectral_power
+from earvoice.models.features import (
+    MEL_HOP_SAMPLES,
+    MEL_WINDOW_SAMPLES,
+    mel_filters,
+    spectral_power,
+)
 from earvoice.models.stack import Stack
 from earvoice.nn.chain import Chain, ChainState
 from earvoice.nn.conv import TailState, init_tail, keep_tail, prepend_tail

@@ -109,12 +109,14 @@ class RowStep:
     def attend(self, q: Tensor, k_pool: Tensor, v_pool: Tensor) -> Tensor:
         """Each batch item attends over its own row.
 
-        Shapes: q [B, H, T, Dh]; pools [rows, capacity, Hkv, Dh]. Returns [B, H, T, Dh].
+        Shapes: q [B, H, T, Dh], or of the last of the T entries only; pools
+        [rows, capacity, Hkv, Dh]. Returns the shape of q.
         """
         found = []
         for part in self._parts:
             k, v = k_pool[part.rows, : part.length], v_pool[part.rows, : part.length]
-            found.append(attend(q[part.items], k.transpose(1, 2), v.transpose(1, 2), part.mask))
+            mask = None if part.mask is None else part.mask[:, :, -q.shape[2] :]
+            found.append(attend(q[part.items], k.transpose(1, 2), v.transpose(1, 2), mask))
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def weights(self, q: Tensor, k_pool: Tensor) -> Tensor:
