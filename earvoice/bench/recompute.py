@@ -60,7 +60,7 @@ class Recompute:
         x = torch.cat([before, speech, after], dim=1)
         entries = _entries(len(prompt.before), speech.shape[1], len(text), segments)
         cache = inner.lm.init_state(1, x.shape[1] + policy.n + 1)
-        hidden = inner.lm(x, entries, cache, [0], consistency)
+        hidden = inner.lm(x, entries, cache, [0], consistency, wanted=1)
         place = (len(prompt.before) + len(text), segments)
         budget = (policy.n, policy.n)
         rows = [hidden[0, -1]]

@@ -26,6 +26,9 @@ from earvoice.units import SAMPLE_RATE, Rate
 
 MEL_WINDOW_SAMPLES = 400
 MEL_HOP_SAMPLES = 160
+_SAMPLES_AT_ONCE = 32_000
+"""Spectra of a whole batch leave the processor's cache, and their memory is new each time: with 8
+streams of a second at once a frame cost three times what it costs with two."""
 
 
 class LogMelConfig(Config):
@@ -69,6 +72,12 @@ def mel_filters(mels: int, n_fft: int) -> Tensor:
     rising = (bins_hz[:, None] - centres_hz[:-2]) / (centres_hz[1:-1] - centres_hz[:-2])
     falling = (centres_hz[2:] - bins_hz[:, None]) / (centres_hz[2:] - centres_hz[1:-1])
     return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def spectral_power(spectra: Tensor) -> Tensor:
+    """Squared magnitudes of complex numbers, several times faster than a sum over the pairs."""
+    squares = torch.view_as_real(spectra).square()
+    return squares[..., 0] + squares[..., 1]
 
 
 class LogMel(nn.Module):
@@ -118,10 +127,14 @@ class LogMel(nn.Module):
 
     def _energies(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            frames = x.float().unfold(1, MEL_WINDOW_SAMPLES, MEL_HOP_SAMPLES) * self.window
-            power = torch.view_as_real(torch.fft.rfft(frames, n=self.n_fft)).square().sum(-1)
-            energies = torch.log(power @ self.filters + 1e-6)
-        return (energies + 4.0) / 4.0
+            rows_at_once = max(1, _SAMPLES_AT_ONCE // x.shape[1])
+            parts = [self._log_power(part) for part in x.float().split(rows_at_once)]
+        return (torch.cat(parts) + 4.0) / 4.0
+
+    def _log_power(self, x: Tensor) -> Tensor:
+        frames = x.unfold(1, MEL_WINDOW_SAMPLES, MEL_HOP_SAMPLES) * self.window
+        power = spectral_power(torch.fft.rfft(frames, n=self.n_fft))
+        return torch.log(power @ self.filters + 1e-6)
 
 
 class ConvBlock(nn.Module):

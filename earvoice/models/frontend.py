@@ -29,7 +29,12 @@ from torch import Tensor, nn
 from earvoice.audio.arrays import ARRAYS, MicrophoneArray, check_array_channels
 from earvoice.config import Config, Count
 from earvoice.models.beams import DIRECTIONS, filters_for
-from earvoice.models.features import MEL_HOP_SAMPLES, MEL_WINDOW_SAMPLES, mel_filters
+from earvoice.models.features import (
+    MEL_HOP_SAMPLES,
+    MEL_WINDOW_SAMPLES,
+    mel_filters,
+    spectral_power,
+)
 from earvoice.models.stack import Stack
 from earvoice.nn.chain import Chain, ChainState
 from earvoice.nn.conv import TailState, init_tail, keep_tail, prepend_tail
@@ -207,7 +212,7 @@ class BeamLogMel(nn.Module):
     def _energies(self, signals: Tensor) -> Tensor:
         """[b, K, W] -> [b, K, T, mels]."""
         frames = signals.unfold(2, MEL_WINDOW_SAMPLES, MEL_HOP_SAMPLES) * self.window
-        power = torch.view_as_real(torch.fft.rfft(frames, n=self.n_fft)).square().sum(-1)
+        power = spectral_power(torch.fft.rfft(frames, n=self.n_fft))
         return torch.log(power @ self.filters + 1e-6)
 
     def flush(self, state: TailState, rows: Sequence[int] | None = None) -> Tensor:

@@ -68,6 +68,7 @@ class LanguageModel(Protocol):
         state: EntryCache | None = None,
         rows: Sequence[int] | None = None,
         mask: MaskFn | None = causal,
+        wanted: int | None = None,
     ) -> Tensor:
         """Hidden states of new positions, [B, T, D] -> [B, T, D]; see `Llama.forward`."""
         ...
@@ -199,6 +200,7 @@ class Llama(nn.Module):
         state: EntryCache | None = None,
         rows: Sequence[int] | None = None,
         mask: MaskFn | None = causal,
+        wanted: int | None = None,
     ) -> Tensor:
         """Hidden states of new positions.
 
@@ -207,7 +209,9 @@ class Llama(nn.Module):
                 `entries.order` is ignored and the cache slot takes its place.
             state: None for training and offline use; otherwise x is appended to the rows.
             mask: None means every cached entry is visible (true for one text token at a time).
-        Returns: [B, T, D] after the final norm.
+            wanted: with a state, hidden states of only the last so many entries; the others are
+                cached all the same, but cost nothing beyond that in the last layer.
+        Returns: [B, T or wanted, D] after the final norm.
         """
         cos, sin = rotary_angles(entries.position, self.head_dim, self.config.rope_theta)
         if state is None:
@@ -216,19 +220,28 @@ class Llama(nn.Module):
                 x = layer(x, cos, sin, allowed)
             return self.norm(x)
         step = _step(x, entries, state, rows, mask)
-        for number in range(len(self.layers)):
+        for number in range(len(self.layers) - 1):
             x = self._advance(number, x, cos, sin, state, step)
-        return self.norm(x)
+        return self.norm(self._advance(len(self.layers) - 1, x, cos, sin, state, step, wanted))
 
     def _advance(
-        self, number: int, x: Tensor, cos: Tensor, sin: Tensor, state: EntryCache, step: RowStep
+        self,
+        number: int,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        state: EntryCache,
+        step: RowStep,
+        wanted: int | None = None,
     ) -> Tensor:
-        """One layer over new entries x [B, T, D] of cached rows."""
+        """One layer over new entries x [B, T, D] of cached rows; output of the last `wanted`."""
         layer = self.layers[number]
         q, k, v = layer.project(x, cos, sin)  # type: ignore[operator]
         k_pool, v_pool = state.k[:, number], state.v[:, number]
         step.write(k_pool, k)
         step.write(v_pool, v)
+        if wanted is not None:
+            q, x = q[:, -wanted:], x[:, -wanted:]
         y = step.attend(q.transpose(1, 2), k_pool, v_pool)
         return layer.finish(x, y)  # type: ignore[operator]
 

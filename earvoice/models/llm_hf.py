@@ -141,17 +141,19 @@ class HfLanguageModel(nn.Module):
         state: EntryCache | None = None,
         rows: Sequence[int] | None = None,
         mask: MaskFn | None = causal,
+        wanted: int | None = None,
     ) -> Tensor:
         """Hidden states of new positions; the arguments are those of `Llama.forward`.
 
-        Shapes: [B, T, D] -> [B, T, D] after the final norm.
+        Shapes: [B, T, D] -> [B, T or wanted, D] after the final norm.
         """
         batch, count, _ = x.shape
         if state is None:
             allowed = None if mask is None else mask(entries, entries)[:, None]
             return self._decode(x, entries.position, allowed, count, None)
         cache, allowed, longest = self._opened(entries, state, row_list(rows, batch, state), mask)
-        return self._decode(x, entries.position, allowed, longest, cache)
+        hidden = self._decode(x, entries.position, allowed, longest, cache)
+        return hidden if wanted is None else hidden[:, -wanted:]
 
     def _opened(
         self, entries: Entries, state: EntryCache, rows: list[int], mask: MaskFn | None

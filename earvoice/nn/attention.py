@@ -75,7 +75,7 @@ class RowStep:
         self.rows = rows
         self._slots = slots
         self._start = int(slots[0, 0])
-        self._index: dict[int, Tensor] = {}
+        self._index: dict[tuple[int, ...], Tensor] = {}
         self._parts = [
             _part(slice(begin, end), rows, lengths, mask, like)
             for begin, end in _runs(rows, lengths)
@@ -84,31 +84,39 @@ class RowStep:
     def write(self, pool: Tensor, values: Tensor) -> None:
         """Puts new keys or values into their slots.
 
-        Shapes: pool [rows, capacity, Hkv, Dh], of which each row is contiguous; values
-        [B, T, Hkv, Dh].
+        Shapes: pool [rows, capacity, Hkv, Dh], dense, slot by slot or head by head within a row;
+        values [B, T, Hkv, Dh].
         """
-        count, heads, dim = values.shape[1:]
+        count, dim = values.shape[1], values.shape[-1]
         if len(self.rows) == 1:
             pool[self.rows[0], self._start : self._start + count] = values[0]
             return
-        # One list of slots over all rows: several times faster than a pair of indices.
-        row_slots = pool.stride(0) // (heads * dim)
-        if row_slots not in self._index:
-            first = torch.tensor(self.rows, device=pool.device)[:, None] * row_slots
-            self._index[row_slots] = (first + self._slots.to(pool.device)).flatten()
-        slots = (pool.shape[0] - 1) * row_slots + pool.shape[1]
-        flat = pool.as_strided((slots, heads, dim), (heads * dim, dim, 1))
-        flat.index_copy_(0, self._index[row_slots], values.flatten(0, 1).to(pool.dtype))
+        # One list of places over all rows: several times faster than several indices.
+        strides = pool.stride()
+        if strides not in self._index:
+            self._index[strides] = self._places(pool)
+        last = sum((size - 1) * step for size, step in zip(pool.shape, strides, strict=True))
+        flat = pool.as_strided(((last + 1) // dim, dim), (dim, 1))
+        flat.index_copy_(0, self._index[strides], values.flatten(0, 2).to(pool.dtype))
+
+    def _places(self, pool: Tensor) -> Tensor:
+        """Where the new entries' heads are in a pool, counted in heads: [B * T * Hkv]."""
+        row, slot, head = (step // pool.shape[-1] for step in pool.stride()[:3])
+        first = torch.tensor(self.rows)[:, None] * row + self._slots.cpu() * slot
+        heads = torch.arange(pool.shape[2]) * head
+        return (first[:, :, None] + heads).flatten().to(pool.device)
 
     def attend(self, q: Tensor, k_pool: Tensor, v_pool: Tensor) -> Tensor:
         """Each batch item attends over its own row.
 
-        Shapes: q [B, H, T, Dh]; pools [rows, capacity, Hkv, Dh]. Returns [B, H, T, Dh].
+        Shapes: q [B, H, T, Dh], or of the last of the T entries only; pools
+        [rows, capacity, Hkv, Dh]. Returns the shape of q.
         """
         found = []
         for part in self._parts:
             k, v = k_pool[part.rows, : part.length], v_pool[part.rows, : part.length]
-            found.append(attend(q[part.items], k.transpose(1, 2), v.transpose(1, 2), part.mask))
+            mask = None if part.mask is None else part.mask[:, :, -q.shape[2] :]
+            found.append(attend(q[part.items], k.transpose(1, 2), v.transpose(1, 2), mask))
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def weights(self, q: Tensor, k_pool: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def init_ring(rows: int, heads: int, capacity: int, head_dim: int, like: Tensor)
 class EntryCache(State):
     """A language model's cache whose entries know what they are.
 
-    k, v      [rows, layers, capacity, Hkv, Dh], keys already rotated at `position`
+    k, v      [rows, layers, capacity, Hkv, Dh], keys already rotated at `position`; they lie head
+              by head, so that one token's attention reads memory in order
     position, kind, segment  [rows, capacity], see `nn.masks.Entries`
     length    [rows]  entries in use
 
@@ -177,10 +178,10 @@ def init_entry_cache(
     rows: int, layers: int, capacity: int, kv_heads: int, head_dim: int, like: Tensor
 ) -> EntryCache:
     """An empty cache. Bytes per row: capacity * (2 * layers * kv_heads * head_dim * size + 24)."""
-    shape = (rows, layers, capacity, kv_heads, head_dim)
+    shape = (rows, layers, kv_heads, capacity, head_dim)
     return EntryCache(
-        k=torch.zeros(shape, dtype=like.dtype, device=like.device),
-        v=torch.zeros(shape, dtype=like.dtype, device=like.device),
+        k=torch.zeros(shape, dtype=like.dtype, device=like.device).transpose(2, 3),
+        v=torch.zeros(shape, dtype=like.dtype, device=like.device).transpose(2, 3),
         position=np.zeros((rows, capacity), dtype=np.int64),
         kind=np.zeros((rows, capacity), dtype=np.int64),
         segment=np.zeros((rows, capacity), dtype=np.int64),

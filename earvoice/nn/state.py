@@ -157,7 +157,8 @@ class State:
 def _resized(leaf: Leaf, rows: int) -> Leaf:
     keep = min(rows, leaf.shape[0])
     if isinstance(leaf, Tensor):
-        grown = leaf.new_zeros((rows, *leaf.shape[1:]))
+        # In the same order of memory: rows are outermost in every leaf.
+        grown = leaf.new_empty_strided((rows, *leaf.shape[1:]), leaf.stride()).zero_()
         grown[:keep] = leaf[:keep]
         return grown
     array: np.ndarray = np.zeros((rows, *leaf.shape[1:]), dtype=leaf.dtype)

@@ -132,6 +132,7 @@ class ForgetfulLm:
         state: EntryCache | None = None,
         rows: Sequence[int] | None = None,
         mask: MaskFn | None = causal,
+        wanted: int | None = None,
     ) -> Tensor:
         """Hidden states of new positions, [B, T, D] -> [B, T, D], all before computed anew."""
         if state is None:
@@ -144,9 +145,10 @@ class ForgetfulLm:
             state.x[row, start : start + x.shape[1]] = x[item]
             state.seen[row, start : start + x.shape[1]] = entries.segment[item].numpy()
         if mask is None:  # one written token after the other
-            return self._inner(x, entries, state, index, None)
+            return self._inner(x, entries, state, index, None, wanted)
         read = [self._again(entries, item, state, row, mask) for item, row in enumerate(index)]
-        return torch.cat(read)
+        new = torch.cat(read)
+        return new if wanted is None else new[:, -wanted:]
 
     def _again(
         self, entries: Entries, item: int, state: RereadCache, row: int, mask: MaskFn

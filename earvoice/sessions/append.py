@@ -339,7 +339,8 @@ class AppendInterpreter:
                 x = torch.cat([text[:, :before_count], x, text[:, before_count:]], dim=1)
             starts = [int(self.cache.length[session.row]) for session in members]
             entries = self._entries(members, before_count, speech.shape[1], after_count)
-            y = self.lm(x, entries, self.cache, [session.row for session in members], consistency)
+            leased = [session.row for session in members]
+            y = self.lm(x, entries, self.cache, leased, consistency, wanted=1)
             for place, item in enumerate(items):
                 hidden[item] = y[place, -1]
                 progress = sessions[item].progress

@@ -50,6 +50,24 @@ def test_pieces_give_what_the_whole_gives(changes):
         torch.testing.assert_close(torch.cat(found, dim=1), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("mask", [consistency, None])
+@pytest.mark.parametrize("wanted", [1, 2, 5])
+def test_what_is_not_wanted_is_cached_all_the_same(mask, wanted):
+    """Two rows of different length, so that their attention is padded and masked."""
+    model = llama(2)
+    x = model.embed(torch.randint(30, (2, 6)))
+    before, new, after = (entries(TEXT, range(*ends), 0) for ends in ((0, 3), (3, 8), (8, 9)))
+    found = []
+    for part in (None, wanted):
+        state = model.init_state(3, 12)
+        model(x[:1, :3], before, state, [1])
+        both = Entries(*(leaf.expand(2, -1) for leaf in vars(new).values()))
+        hidden = model(x[:, :5], both, state, [0, 1], mask, part)
+        found.append((hidden[:, -wanted:], model(x[1:, 5:], after, state, [1])))
+        assert hidden.shape[1] == (part or 5)
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
 def test_a_popped_entry_leaves_no_trace():
     model = llama(2)
     ids = torch.randint(30, (1, 6))

@@ -25,6 +25,15 @@ def cache():
     return cache
 
 
+def test_a_heads_entries_lie_one_after_the_other_also_when_rows_are_added():
+    cache = init_entry_cache(2, 3, 12, 2, 4, torch.zeros(0))
+    assert cache.k.shape == (2, 3, 12, 2, 4)
+    cache.resize(5)
+    for pool in (cache.k, cache.v):
+        assert pool[:, :, :, 1].stride()[2:] == (4, 1)
+        assert pool[0].transpose(1, 2).is_contiguous()
+
+
 def test_append_gives_consecutive_slots_and_remembers_what_they_hold(cache):
     assert cache.length.tolist() == [0, 9, 0]
     found = cache.entries([1], 9)

@@ -28,9 +28,10 @@ def alone(q, k, v, mask):
     count=st.integers(1, 3),
     masked=st.booleans(),
     layered=st.booleans(),
+    by_heads=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_rows_together_are_rows_alone(batch, ordered, count, masked, layered, seed):
+def test_rows_together_are_rows_alone(batch, ordered, count, masked, layered, by_heads, seed):
     torch.manual_seed(seed)
     batch = sorted(batch) if ordered else batch
     rows, before = [row for row, _ in batch], [used for _, used in batch]
@@ -38,6 +39,8 @@ def test_rows_together_are_rows_alone(batch, ordered, count, masked, layered, se
     lengths = [used + count for used in before]
     whole = torch.randn(POOL, LAYERS, CAPACITY, KV_HEADS, DIM)
     k_pool = whole[:, 1] if layered else whole[:, 1].clone()
+    if by_heads:
+        k_pool = k_pool.transpose(1, 2).contiguous().transpose(1, 2)
     v_pool = torch.randn(POOL, CAPACITY, KV_HEADS, DIM)
     q, k, v = (torch.randn(len(rows), count, heads, DIM) for heads in (HEADS, KV_HEADS, KV_HEADS))
     mask = None
