@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from earvoice.session import Request
 from earvoice.sessions.agent_window import AgentWindow
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.fed import FedSession
-from earvoice.sessions.pool import RowPool
+from earvoice.sessions.hearing import Listener
 from earvoice.sessions.spotter import Hit, TermSpotter
 from earvoice.text.languages import language
 from earvoice.units import SAMPLE_RATE
@@ -44,13 +43,10 @@ class AgentSession(FedSession):
         owner: AgentInterpreter,
         request: Request,
         pair: tuple[str, str],
-        pool: RowPool,
-        row: int,
+        listener: Listener,
     ) -> None:
         settings, model = owner.settings, owner.model
-        self._owner, self.pair, self.row = owner, pair, row
-        self._give_back = weakref.finalize(self, pool.release, row)
-        self._give_back.atexit = False
+        self._owner, self.pair, self.listener = owner, pair, listener
         self.stream = Stream("translation", pair[1])
         self._transcript = Stream("transcript", pair[0]) if request.transcript else None
         self.audio = SegmentBuffer(model.step_samples)
@@ -92,7 +88,7 @@ class AgentSession(FedSession):
             self._final = index >= steps - 1
             events += self._advance()
         self._done = True
-        self._give_back()
+        self.listener.leave()
         return [*events, Finished()]
 
     def update(self, **changes: Any) -> list[Event]:
