@@ -160,7 +160,7 @@ class Hearings:
         new: dict[Hearing, tuple[int, NDArray[np.float32]]] = {}
         for step in steps:
             listener = step.listener
-            if step.padded and listener.hearing.shared and not listener.waiting:
+            if step.padded and not listener.waiting:
                 self._part(listener)
             mark = zlib.crc32(step.samples.tobytes())
             waiting = listener.waiting
@@ -197,9 +197,14 @@ class Hearings:
             hearing.kept.append((mark, tuple(output[item] for output in outputs)))
 
     def _part(self, listener: Listener) -> None:
-        """A copy of the row for one listener alone, who is at its end."""
+        """A row for one listener alone, who is at its end: what it hears is not the speaker."""
+        hearing = listener.hearing
+        if not hearing.shared:
+            hearing.peers.discard(hearing)
+            hearing.peers = weakref.WeakSet([hearing])
+            return
         own = Hearing(self._pool)
-        self.state.fork(listener.hearing.row, own.row)
+        self.state.fork(hearing.row, own.row)
         own.steps = listener.step
         listener.move_to(own)
 

@@ -181,6 +181,20 @@ def test_those_that_stand_apart_share_from_where_they_meet(made, size, samples, 
     assert told(said[1], second.finish()) == want[1]
 
 
+def test_an_end_meets_nobody(made, size, samples, want):
+    """The second ends at the step where the first stands, but in silence."""
+    first = made.open(REQUESTS[0])
+    said = first.push(Audio.of(samples[: 3 * size]))
+    second = made.open(REQUESTS[1])
+    made.share([first, second])
+    hearing = first.listener.hearing
+    ended = second.push(Audio.of(samples[: 5 * size // 2])) + second.finish()
+    assert told(ended) == alone(made, REQUESTS[1], samples[: 5 * size // 2])
+    assert first.listener.hearing is hearing
+    said += first.push(Audio.of(samples[3 * size :]))
+    assert told(said, first.finish()) == want[0]
+
+
 def test_other_samples_than_promised_are_an_error(made, size):
     first, second, _ = shared(made)
     first.push(Audio.of(speech(1.1 * size / 16_000, seed=1)))
