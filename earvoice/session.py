@@ -102,6 +102,21 @@ class Interpreter(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """An interpreter that can encode a speaker once for several sessions."""
+
+    def share(self, sessions: Sequence[Session]) -> None:
+        """These sessions are fed the same samples from their beginning: encode each step once.
+
+        Nothing else changes: each says what it would say alone, whether the others lag, finish,
+        fail or are dropped. May be said again, as when a session joins or is restored.
+        Errors: `UsageError` for a session of another interpreter; from `advance` for samples that
+        differ after all.
+        """
+        ...
+
+
+@runtime_checkable
 class Resumable(Protocol):
     """An interpreter whose sessions can leave the process and go on in another.
 

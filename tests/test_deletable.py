@@ -15,6 +15,7 @@ OWN = (
     "tests/systems/clasi_tiny.py",
     "tests/systems/test_clasi.py",
     "tests/sessions/test_agent.py",
+    "tests/sessions/test_agent_sharing.py",
     "tests/recipes/test_clasi_tiny.py",
     "tests/cli/test_knowledge.py",
 )

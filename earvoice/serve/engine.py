@@ -127,7 +127,12 @@ class _Engine:
                 if place is not None:
                     snapshot = Snapshot(place["items"], place["index"], place["fed"], message.body)
                 output = self._scheduler.open(
-                    number, head["model"], head["request"], snapshot, alone=head["alone"]
+                    number,
+                    head["model"],
+                    head["request"],
+                    snapshot,
+                    alone=head["alone"],
+                    speaker=head["speaker"],
                 )
                 if output.error is None:
                     self._send(Message("opened", number, {"done_s": output.done_s}))

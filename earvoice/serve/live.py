@@ -107,6 +107,7 @@ class LiveSession:
         self.takes_terms = False  # whether `update` may bring a glossary
         self.followers: list[LiveSession] = []  # sessions of other languages, fed the same
         self.leader: LiveSession | None = None
+        self.speaker: int | None = None  # what sessions of its model that hear the same also have
         self.on_message: Callable[[EventMessage | DraftMessage], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self.span = session_span(model)
@@ -237,7 +238,12 @@ class LiveSession:
 
         `alone`: in no batch until it has caught up.
         """
-        head: dict[str, Any] = {"model": self.model, "request": self.request, "alone": alone}
+        head: dict[str, Any] = {
+            "model": self.model,
+            "request": self.request,
+            "alone": alone,
+            "speaker": self.speaker,
+        }
         body = b""
         if self._snapshot is not None:
             head["snapshot"], body = dict(self._snapshot.head), self._snapshot.body

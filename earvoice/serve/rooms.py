@@ -1,7 +1,8 @@
 """Rooms: one speaker, several languages, any number of readers who may come late.
 
     speaker's session --+-- its own language --> [captions 0 1 2 ...] <- viewers' numbers
-                        +-- a session per further language, fed the same samples
+                        +-- a session per further language, fed the same samples; those of one
+                            model are encoded once, where it can (`session.Sharing`)
 
 Every text of a room is one list that all its viewers share; a viewer is a number into it. So a
 viewer costs the speaker nothing: who does not read has no queue that could grow, and gets what

@@ -28,7 +28,7 @@ from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Event, Finished
 from earvoice.policies import parse_policy
 from earvoice.serve.settings import EngineSettings
-from earvoice.session import Interpreter, Request, Resumable, Session
+from earvoice.session import Interpreter, Request, Resumable, Session, Sharing
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 ItemKind = Literal["audio", "update", "mark", "finish"]
@@ -86,6 +86,7 @@ class _Task:
     session: Session
     opened_s: Seconds
     began_s: Seconds  # audio already processed when it was opened here
+    speaker: int | None  # number that sessions of the same audio have in common
     fed: Samples = 0
     items: int = 0
     index: int = 0
@@ -148,10 +149,13 @@ class Scheduler:
         snapshot: Snapshot | None = None,
         *,
         alone: bool = False,
+        speaker: int | None = None,
     ) -> Output:
         """Begin a session, or go on with one from where a snapshot was taken.
 
         `alone`: in no batch until it has caught up, because it was in one that failed.
+        `speaker`: sessions of one model that say the same one here are fed the same audio; it is
+        encoded once for them, where the model can.
         """
         try:
             interpreter = self._interpreter(model)
@@ -166,13 +170,15 @@ class Scheduler:
             return Output(number, error=str(error), refused=True)
         except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
             return Output(number, error=type(error).__name__)
-        task = _Task(number, model, session, self._clock(), 0.0, alone=alone)
+        task = _Task(number, model, session, self._clock(), 0.0, speaker, alone=alone)
         if snapshot is not None:
             task.ready = True  # a chunk may have waited when it was saved
             task.fed = task.saved = snapshot.fed
             task.items, task.index = snapshot.items, snapshot.index
             task.began_s = task.done_s
         self._tasks[number] = task
+        if speaker is not None and isinstance(interpreter, Sharing):
+            interpreter.share(self._sessions_of(model, speaker))
         return Output(number, task.index, done_s=task.done_s)
 
     def add(self, number: int, item: Item) -> None:
@@ -191,6 +197,10 @@ class Scheduler:
         for task in list(self._tasks.values()):
             outputs += self._pull(task)
         return [*outputs, *self._batch(), *self._end()]
+
+    def _sessions_of(self, model: str, speaker: int) -> list[Session]:
+        tasks = self._tasks.values()
+        return [task.session for task in tasks if (task.model, task.speaker) == (model, speaker)]
 
     def _batch(self) -> list[Output]:
         ready = [task for task in self._tasks.values() if task.ready]

@@ -101,6 +101,10 @@ class Sessions:
         for follower in others:
             follower.leader = session
             follower.request |= {"transcript": False, "policy": None}
+        for opened in (session, *others):
+            # The engine encodes the audio of these once, and has them in one place.
+            same = [one.number for one in (session, *others) if one.model == opened.model]
+            opened.speaker = same[0] if len(same) > 1 else None
         if room is not None:
             room.enter([session, *others])
         for opened in (session, *others):
@@ -115,7 +119,7 @@ class Sessions:
         choices = [self._choose(start)]
         for language in start.more_tgt_langs:
             changed = {"model": None, "tgt_lang": language, "src_lang": choices[0][1]}
-            choices.append(self._choose(start.model_copy(update=changed)))
+            choices.append(self._choose(start.model_copy(update=changed), choices[0][0].name))
         spoken = [tgt_lang for _, _, tgt_lang in choices]
         if len(set(spoken)) != len(spoken):
             raise Fault("request_refused", "more_tgt_langs has a language twice")
@@ -219,8 +223,8 @@ class Sessions:
                 fault = Fault("session_expired", f"a session lasts {limits.max_session_s:g} s")
                 self.remove(session, fault)
 
-    def _choose(self, start: Start) -> tuple[ModelInfo, str, str]:
-        """Model and languages; what is not said is the first that fits."""
+    def _choose(self, start: Start, rather: str | None = None) -> tuple[ModelInfo, str, str]:
+        """Model and languages; what is not said is the first that fits, `rather` before others."""
 
         def fits(asked: str | None, has: tuple[str, ...]) -> str | None:
             if asked is None:
@@ -229,7 +233,7 @@ class Sessions:
                 (asked for tag in has if asked.split("-")[0] == tag), None
             )
 
-        for model in self.models:
+        for model in sorted(self.models, key=lambda model: model.name != rather):
             src_lang = fits(start.src_lang, model.src_langs)
             tgt_lang = fits(start.tgt_lang, model.tgt_langs)
             if start.model in (None, model.name) and src_lang and tgt_lang:

@@ -11,18 +11,18 @@ it is full, or the stream ends, everything up to a quiet place is asked for ("wh
 agent always moves on. Turns are decoded under their grammar and read strictly
 (`earvoice.agent.turns`); a broken one says nothing, and its audio is heard again.
 
-The encoder runs once over the stream; only its embeddings since the last cut-off are kept.
+The encoder runs once over the stream, also where it is translated into several languages
+(`AgentInterpreter.share`); only its embeddings since the last cut-off are kept.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +41,7 @@ from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
 from earvoice.sessions.agent_snapshot import restore_session, save_session
 from earvoice.sessions.agent_turns import TurnGuide
-from earvoice.sessions.pool import RowPool
+from earvoice.sessions.hearing import Hearings, Step
 from earvoice.sessions.term_index import TermStore, TermView
 from earvoice.units import Samples
 
@@ -118,8 +118,8 @@ class AgentSettings:
 class AgentInterpreter:
     """A loaded agent. Implements `Interpreter` and `Resumable`.
 
-    Sessions lease a row of encoder state; the language model's cache belongs to the interpreter
-    and is filled anew in every round.
+    A session hears, alone or with others (`share`), a row of encoder state; the language model's
+    cache belongs to the interpreter and is filled anew in every round.
     """
 
     gives_transcript = True
@@ -132,11 +132,10 @@ class AgentInterpreter:
         self.frame_samples = model.frame_samples
         like = model.lm.embed(torch.zeros(1, 1, dtype=torch.long)).detach()
         with torch.inference_mode():
-            self.state = model.init_state(rows, like)
+            self.hearings = Hearings(model.hear, model.init_state(rows, like))
             self._cache: EntryCache = model.lm.init_state(
                 min(rows, MOST_TOGETHER), settings.cache_entries
             )
-        self._pool = RowPool(self.state)
         self._stores: OrderedDict[int, tuple[object, TermStore]] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -149,7 +148,12 @@ class AgentInterpreter:
         pair = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
         self._check(request, pair)
         with self._lock, torch.inference_mode():
-            return AgentSession(self, request, pair, self._pool, self._pool.lease())
+            return AgentSession(self, request, pair, self.hearings.open())
+
+    def share(self, sessions: Sequence[Session]) -> None:
+        """Encodes once what these sessions hear. Implements `Sharing`."""
+        with self._lock:
+            self.hearings.share([session.listener for session in self._own(sessions)])
 
     def save(self, session: Session) -> bytes:
         """A session to go on with in another process. Implements `Resumable`."""
@@ -218,11 +222,7 @@ class AgentInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = [s for s in sessions if isinstance(s, AgentSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
+        own = self._own(sessions)
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             self._hear([session for _, session in ready if session.audio.has_segment])
@@ -234,19 +234,20 @@ class AgentInterpreter:
                     events[place] = session.settle(tokens)
         return events
 
+    def _own(self, sessions: Sequence[Session]) -> list[AgentSession]:
+        own = [s for s in sessions if isinstance(s, AgentSession) and s.is_of(self)]
+        if len(own) != len(sessions):
+            raise UsageError("advance: a session of another interpreter was given")
+        if len({id(session) for session in own}) != len(own):
+            raise UsageError("advance: a session was given twice")
+        return own
+
     def _hear(self, sessions: Sequence[AgentSession]) -> None:
-        """One step of audio through the encoder; rows of equal phase as one batch."""
-        groups: dict[tuple[int, ...], list[AgentSession]] = defaultdict(list)
-        ordered = sorted(sessions, key=lambda session: session.row)
-        phases = self.state.phases([session.row for session in ordered])
-        for phase, session in zip(phases, ordered, strict=True):
-            groups[phase].append(session)
-        for group in groups.values():
-            samples = torch.from_numpy(np.stack([session.audio.take() for session in group]))
-            rows = [session.row for session in group]
-            frames, speech = self.model.hear(samples, self.state, rows)
-            for place, session in enumerate(group):
-                session.hear(frames[place], speech[place], samples[place])
+        """One step of audio through the encoder."""
+        steps = [Step.of(session.listener, session.audio) for session in sessions]
+        heard = self.hearings.hear(steps)
+        for session, step, (frames, speech) in zip(sessions, steps, heard, strict=True):
+            session.hear(frames, speech, torch.from_numpy(step.samples))
 
     def _turns(self, sessions: Sequence[AgentSession]) -> list[tuple[int, ...]]:
         """What the model says to each session's window."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from earvoice.session import Request
 from earvoice.sessions.agent_window import AgentWindow
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.fed import FedSession
-from earvoice.sessions.pool import RowPool
+from earvoice.sessions.hearing import Listener
 from earvoice.sessions.spotter import Hit, TermSpotter
 from earvoice.sessions.words import split_words
 from earvoice.text.languages import language
@@ -49,13 +48,10 @@ class AgentSession(FedSession):
         owner: AgentInterpreter,
         request: Request,
         pair: tuple[str, str],
-        pool: RowPool,
-        row: int,
+        listener: Listener,
     ) -> None:
         settings, model = owner.settings, owner.model
-        self._owner, self.request, self.pair, self.row = owner, request, pair, row
-        self._give_back = weakref.finalize(self, pool.release, row)
-        self._give_back.atexit = False
+        self._owner, self.request, self.pair, self.listener = owner, request, pair, listener
         self.stream = Stream("translation", pair[1])
         self._transcript = Stream("transcript", pair[0]) if request.transcript else None
         self.audio = SegmentBuffer(model.step_samples)
@@ -87,6 +83,16 @@ class AgentSession(FedSession):
         """Whether it is finished."""
         return self._done
 
+    @property
+    def steps(self) -> int:
+        """Steps of audio that it has heard."""
+        return (self.window.start + len(self.window)) // self._step
+
+    @property
+    def _step(self) -> int:
+        """Embeddings of a step."""
+        return self._owner.model.step_samples // self.window.stride
+
     def progress(self) -> dict[str, Any]:
         """What stands between two steps and is neither speech nor memory, for JSON."""
         said = [stream.role for stream in self._said]
@@ -116,7 +122,7 @@ class AgentSession(FedSession):
             self._final = index >= steps - 1
             events += self._advance()
         self._done = True
-        self._give_back()
+        self.listener.leave()
         return [*events, Finished()]
 
     def update(self, **changes: Any) -> list[Event]:
@@ -168,15 +174,14 @@ class AgentSession(FedSession):
         Sets `end`, the embeddings that it hears, and `closing`: all up to there is translated.
         """
         self.end = count = len(self.window)
-        step = self._owner.model.step_samples // self.window.stride
         self.closing, self._words_due = True, None
         if self._final and not self.audio.has_segment:
             if self.spotter is not None:
                 self.spotter.finish()
-        elif self.window.full(step):
+        elif self.window.full(self._step):
             self.end = self.window.quietest()
         elif self._policy is not None:
-            action = self._policy.decide(View(-(-count // step), 0))
+            action = self._policy.decide(View(-(-count // self._step), 0))
             if isinstance(action, Read):
                 return False
             self._words_due, self.closing = action.n, action.n is None

@@ -1,9 +1,9 @@
 """An agent's session as bytes, exact to the sample, and back: for another process, or later.
 
-Safetensors: the encoder's row, the window, what the spotter last heard, and the audio that waits;
-in the header, as JSON, memory, hits and counters. Of the glossary only what differs from the one
-in the request; all of it where a session was given another. Nothing in it is executed when it is
-read.
+Safetensors: the encoder's row, with what it gave that the session has not taken, the window,
+what the spotter last heard, and the audio that waits; in the header, as JSON, memory, hits and
+counters. Of the glossary only what differs from the one in the request; all of it where a session
+was given another. Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
@@ -37,9 +37,14 @@ def save_session(owner: AgentInterpreter, session: AgentSession) -> bytes:
         "session": session.progress(),
     }
     tensors: dict[str, Tensor] = {"audio": torch.from_numpy(session.audio.save())}
-    tensors |= {f"encoder.{k}": leaf for k, leaf in owner.state.save_row(session.row).items()}
-    speech, head["window"] = session.window.save()
-    tensors |= {f"window.{name}": leaf for name, leaf in speech.items()}
+    row = session.listener.hearing.row
+    tensors |= {f"encoder.{k}": leaf for k, leaf in owner.hearings.state.save_row(row).items()}
+    waiting = session.listener.waiting
+    head["waiting"] = [mark for mark, _ in waiting]
+    for at, (_, (frames, speech)) in enumerate(waiting):
+        tensors |= {f"waiting.{at}.frames": frames, f"waiting.{at}.speech": speech}
+    window, head["window"] = session.window.save()
+    tensors |= {f"window.{name}": leaf for name, leaf in window.items()}
     if session.spotter is not None:
         tail, head["spotter"] = session.spotter.save()
         tensors |= {} if tail is None else {"spotter.tail": tail}
@@ -59,8 +64,14 @@ def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes)
             raise UsageError(f"the snapshot has form {head['form']!r}, it must be {_FORM!r}")
         if head["glossary"] is not None:
             session.take_glossary(_glossary(head["glossary"], session.glossary))
-        owner.state.load_row(session.row, _under("encoder.", tensors))
+        row = session.listener.hearing.row
+        owner.hearings.state.load_row(row, _under("encoder.", tensors))
         session.window.restore(_under("window.", tensors), head["window"])
+        waiting = enumerate(head["waiting"])
+        session.listener.restore(
+            session.steps,
+            [(int(mark), _heard(_under(f"waiting.{at}.", tensors))) for at, mark in waiting],
+        )
         session.memory.restore(head["memory"])
         if session.spotter is not None:
             session.spotter.restore(tensors.get("spotter.tail"), head["spotter"], session.glossary)
@@ -68,6 +79,10 @@ def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes)
         session.set_progress(head["session"])
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UsageError(f"the snapshot does not fit this model: {error}") from error
+
+
+def _heard(step: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    return step["frames"], step["speech"]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,6 +36,7 @@ from earvoice.session import Request, Session
 from earvoice.sessions.append_snapshot import restore_session, save_session
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.fed import FedSession, refuse_knowledge
+from earvoice.sessions.hearing import Hearings, Listener, Step
 from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
@@ -92,9 +92,17 @@ class AppendSettings:
 class AppendSession(FedSession):
     """One listener's stream over an append-only model. Implements `Session`."""
 
-    def __init__(self, owner: AppendInterpreter, request: Request, pool: RowPool, row: int) -> None:
+    def __init__(
+        self,
+        owner: AppendInterpreter,
+        request: Request,
+        pool: RowPool,
+        row: int,
+        listener: Listener,
+    ) -> None:
         self._owner = owner
-        self.row = row
+        self.row = row  # of the language model's cache
+        self.listener = listener
         # Called by `finish`, or when the session is dropped; a second call does nothing, so that
         # a finished session which is collected late cannot free a row that is leased again.
         self._give_back = weakref.finalize(self, pool.release, row)
@@ -125,6 +133,7 @@ class AppendSession(FedSession):
         events += self._commit(self.text.finish())
         self._done = True
         self._give_back()
+        self.listener.leave()
         return [*events, Finished()]
 
     @property
@@ -188,8 +197,9 @@ def wait_of(policy: Policy) -> int:
 class AppendInterpreter:
     """A loaded append-only model. Implements `Interpreter`.
 
-    Weights are shared by all sessions; each leases a row of state. `advance` batches the matrix
-    products of all sessions that are ready.
+    Weights are shared by all sessions; each leases a row of the cache and hears, alone or with
+    others (`share`), a row of the speech model. `advance` batches the matrix products of all
+    sessions that are ready.
     """
 
     def __init__(
@@ -207,7 +217,8 @@ class AppendInterpreter:
         with torch.inference_mode():
             self.speech_state = speech.init_state(rows, like)
             self.cache: EntryCache = lm.init_state(rows, settings.cache_entries)
-        self._pool = RowPool(self.speech_state, self.cache)
+        self.hearings = Hearings(lambda *step: (speech(*step),), self.speech_state)
+        self._pool = RowPool(self.cache)
         self._lock = threading.Lock()
 
     def open(self, request: Request) -> AppendSession:
@@ -219,8 +230,13 @@ class AppendInterpreter:
             if asked.split("-")[0] != has:
                 raise UsageError(f"{name} is {asked!r}; this model has {has!r}")
         with self._lock, torch.inference_mode():
-            row = self._pool.lease()
-        return AppendSession(self, request, self._pool, row)
+            row, listener = self._pool.lease(), self.hearings.open()
+        return AppendSession(self, request, self._pool, row, listener)
+
+    def share(self, sessions: Sequence[Session]) -> None:
+        """Encodes once what these sessions hear. Implements `Sharing`."""
+        with self._lock:
+            self.hearings.share([session.listener for session in self._own(sessions)])
 
     def save(self, session: Session) -> bytes:
         """A session to go on with in another process. Implements `Resumable`."""
@@ -242,30 +258,32 @@ class AppendInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
+        own = self._own(sessions)
+        ready = [(i, session) for i, session in enumerate(own) if session.audio.has_segment]
+        with self._lock, torch.inference_mode():
+            ready.sort(key=lambda item: item[1].row)
+            heard = self.hearings.hear([Step.of(s.listener, s.audio) for _, s in ready])
+            groups = defaultdict(list)
+            for (index, session), (speech,) in zip(ready, heard, strict=True):
+                groups[len(speech)].append((index, session, speech))
+            for group in groups.values():
+                places, members, speeches = zip(*group, strict=True)
+                found = self._step(list(members), torch.stack(speeches))
+                for index, new in zip(places, found, strict=True):
+                    events[index] = new
+        return events
+
+    def _own(self, sessions: Sequence[Session]) -> list[AppendSession]:
         own = [s for s in sessions if isinstance(s, AppendSession) and s.is_of(self)]
         if len(own) != len(sessions):
             raise UsageError("advance: a session of another interpreter was given")
         if len({id(session) for session in own}) != len(own):
             raise UsageError("advance: a session was given twice")
-        ready = [(i, session) for i, session in enumerate(own) if session.audio.has_segment]
-        with self._lock, torch.inference_mode():
-            groups = defaultdict(list)
-            ready.sort(key=lambda item: item[1].row)
-            phases = self.speech_state.phases([session.row for _, session in ready])
-            for phase, member in zip(phases, ready, strict=True):
-                groups[phase].append(member)
-            for group in groups.values():
-                for (index, _), new in zip(
-                    group, self._step([session for _, session in group]), strict=True
-                ):
-                    events[index] = new
-        return events
+        return own
 
-    def _step(self, sessions: list[AppendSession]) -> list[list[Event]]:
-        """One segment: encode, slide, append, consult the policies, write."""
-        samples = torch.from_numpy(np.stack([session.audio.take() for session in sessions]))
+    def _step(self, sessions: list[AppendSession], speech: Tensor) -> list[list[Event]]:
+        """One segment, [B, T, D]: slide, append, consult the policies, write."""
         rows = [session.row for session in sessions]
-        speech = self.speech(samples, self.speech_state, rows)
         for session in sessions:
             slide_window(
                 self.lm, self.cache, session.row, session.progress, self.settings, speech.shape[1]

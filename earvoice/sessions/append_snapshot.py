@@ -1,7 +1,8 @@
 """An append session as bytes, exact to the sample, and back: for another process, or later.
 
-Safetensors: the row of the speech model, the used part of the row of the cache, and the audio
-that waits; in the header, as JSON, the counters. Nothing in it is executed when it is read.
+Safetensors: the row of the speech model, with what it gave that the session has not taken, the
+used part of the row of the cache, and the audio that waits; in the header, as JSON, the counters.
+Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ def save_session(owner: AppendInterpreter, session: AppendSession) -> bytes:
         "text": session.text.save(),
         "policy": format_policy(policy),
     }
+    waiting = session.listener.waiting
+    head["waiting"] = [mark for mark, _ in waiting]
+    heard = owner.speech_state.save_row(session.listener.hearing.row)
+    tensors = {f"speech.{k}": leaf for k, leaf in heard.items()}
+    tensors |= {f"waiting.{at}": speech for at, (_, (speech,)) in enumerate(waiting)}
     used = int(owner.cache.length[session.row])
-    tensors = {f"speech.{k}": leaf for k, leaf in owner.speech_state.save_row(session.row).items()}
     for name, leaf in owner.cache.save_row(session.row).items():
         tensors[f"cache.{name}"] = _used(name, leaf, used)
     tensors["audio"] = torch.from_numpy(session.audio.save())
@@ -63,9 +68,14 @@ def restore_session(owner: AppendInterpreter, session: AppendSession, data: byte
         own = owner.cache.save_row(session.row)
         for name, leaf in cache.items():
             cache[name] = _filled(name, own[name], leaf)
-        owner.speech_state.load_row(session.row, speech)
+        owner.speech_state.load_row(session.listener.hearing.row, speech)
         owner.cache.load_row(session.row, cache)
         session.progress = _progress(head["progress"])
+        waiting = enumerate(head.get("waiting", ()))
+        session.listener.restore(
+            session.progress.dropped + session.progress.segments,
+            [(int(mark), (tensors[f"waiting.{at}"],)) for at, mark in waiting],
+        )
         session.audio.restore(head["heard"], tensors["audio"].numpy())
         session.span_start_s = head["span_start_s"]
         session.text.restore(head["text"])

@@ -25,6 +25,7 @@ class SegmentBuffer:
         self._resampler = Resampler()
         self._packets: deque[NDArray[np.float32]] = deque()
         self._waiting: Samples = 0
+        self._silence: Samples = 0
 
     @property
     def waiting_s(self) -> Seconds:
@@ -36,6 +37,11 @@ class SegmentBuffer:
         """Whether a whole segment waits."""
         return self._waiting >= self.size
 
+    @property
+    def pads_next(self) -> bool:
+        """Whether silence that nobody said fills the next segment, or some of it."""
+        return self._waiting - self._silence < self.size
+
     def push(self, audio: Audio) -> None:
         """Adds audio. Raises: AudioError when its format changes."""
         self._add(self._resampler.push(audio))
@@ -44,13 +50,13 @@ class SegmentBuffer:
         """Pads what waits to whole segments with silence; returns how many wait then."""
         self._add(self._resampler.flush())
         segments = -(-self._waiting // self.size)
-        self._append(np.zeros(segments * self.size - self._waiting, dtype=np.float32))
+        self._add_silence(segments * self.size - self._waiting)
         return segments
 
     def add_silence(self, segments: int) -> None:
         """Whole segments of silence, which nobody said and `heard` does not count."""
         for _ in range(segments):
-            self._append(np.zeros(self.size, dtype=np.float32))
+            self._add_silence(self.size)
 
     def save(self) -> NDArray[np.float32]:
         """The samples that wait; `heard` and these are all there is. Shapes: float32 [W].
@@ -82,6 +88,10 @@ class SegmentBuffer:
     def _add(self, samples: NDArray[np.float32]) -> None:
         self.heard += samples.size
         self._append(samples)
+
+    def _add_silence(self, count: Samples) -> None:
+        self._silence += count
+        self._append(np.zeros(count, dtype=np.float32))
 
     def _append(self, samples: NDArray[np.float32]) -> None:
         if samples.size:

@@ -36,6 +36,7 @@ from earvoice.search.beam import BeamSettings, beam_search
 from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
+from earvoice.sessions.encoded import Encoded, encode_once
 from earvoice.sessions.fed import refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.sessions.window_snapshot import restore_session, save_session
@@ -146,6 +147,14 @@ class WindowInterpreter:
         restore_session(session, data)
         return session
 
+    def share(self, sessions: Sequence[Session]) -> None:
+        """Encodes once what these sessions hear. Implements `Sharing`."""
+        with self._lock:
+            own = self._own(sessions)
+            common = next((one.encoded for one in own if one.encoded is not None), Encoded())
+            for session in own:
+                session.encoded = common
+
     def completed(self, policy: Policy) -> Policy:
         """A policy with what it leaves to the model. Raises: UsageError if the model cannot."""
         return completed(policy, self.settings.align_att, self.model.lm)
@@ -156,11 +165,7 @@ class WindowInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = [s for s in sessions if isinstance(s, WindowSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
+        own = self._own(sessions)
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             asking = [(place, session) for place, session in ready if session.hear()]
@@ -173,6 +178,14 @@ class WindowInterpreter:
                 session.begin_next_window()
         return events
 
+    def _own(self, sessions: Sequence[Session]) -> list[WindowSession]:
+        own = [s for s in sessions if isinstance(s, WindowSession) and s.is_of(self)]
+        if len(own) != len(sessions):
+            raise UsageError("advance: a session of another interpreter was given")
+        if len({id(session) for session in own}) != len(own):
+            raise UsageError("advance: a session was given twice")
+        return own
+
     def _continuations(self, sessions: list[WindowSession]) -> list[Found]:
         """What the model adds to the text of each session, as far as its policy may need it."""
         width = self.settings.search.beams
@@ -180,7 +193,11 @@ class WindowInterpreter:
         if self._cache.rows < rows:
             self._cache.resize(rows)
         self._cache.reset(range(rows))
-        speech = self.model.encode([session.samples for session in sessions])
+        speech = encode_once(
+            self.model.encode,
+            [session.samples for session in sessions],
+            [session.encoded for session in sessions],
+        )
         opened = [
             self._prefill(session, speech[item], item * width)
             for item, session in enumerate(sessions)

@@ -16,6 +16,7 @@ from earvoice.session import Request
 from earvoice.sessions.attended import by_words
 from earvoice.sessions.audio_window import AudioWindow
 from earvoice.sessions.buffer import SegmentBuffer
+from earvoice.sessions.encoded import Encoded
 from earvoice.sessions.fed import FedSession
 from earvoice.sessions.words import split_words
 from earvoice.text.stream import TextStream
@@ -61,6 +62,7 @@ class WindowSession(FedSession):
         self.window = AudioWindow(
             settings.segment_samples, settings.window, settings.pause_after, settings.pauses()
         )
+        self.encoded: Encoded | None = None  # by the encoder, where several sessions hear the same
         self.tokens: list[int] = []
         self.end: Samples | None = None
         self._told = told_words(request, settings.context_words // 2)

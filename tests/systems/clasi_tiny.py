@@ -22,12 +22,12 @@ MOST = 30
 
 
 @functools.cache
-def tokenizer() -> Tokenizer:
+def tokenizer(languages: tuple[str, ...] = ("en", "de")) -> Tokenizer:
     texts = ["das ist ein Haus und ein Garten.", "we go to the house and the garden."] * 50
-    return Tokenizer.train(texts, 400, extra_specials=control_tokens(("en", "de"), MOST))
+    return Tokenizer.train(texts, 400, extra_specials=control_tokens(languages, MOST))
 
 
-def clasi_config(**changes) -> ClasiConfig:
+def clasi_config(tokens: Tokenizer | None = None, **changes) -> ClasiConfig:
     return ClasiConfig(
         **{
             "directions": ("en-de",),
@@ -45,7 +45,7 @@ def clasi_config(**changes) -> ClasiConfig:
             ),
             "adapter": ConvShrinkConfig(layers=1, hidden=32),
             "llm": LlamaConfig(
-                vocab_size=tokenizer().vocab_size,
+                vocab_size=(tokens or tokenizer()).vocab_size,
                 dim=32,
                 layers=2,
                 heads=4,
@@ -67,22 +67,24 @@ def clasi_config(**changes) -> ClasiConfig:
     )  # fmt: skip
 
 
-def clasi(*, seed: int = 0, **changes) -> Clasi:
+def clasi(*, seed: int = 0, tokens: Tokenizer | None = None, **changes) -> Clasi:
+    tokens = tokens or tokenizer()
     torch.manual_seed(seed)
-    system = Clasi(clasi_config(**changes)).eval()
+    system = Clasi(clasi_config(tokens, **changes)).eval()
     system.initialise()
-    system.bind(tokenizer())
+    system.bind(tokens)
     with torch.no_grad():
         for parameter in system.lm.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(6.0)
-        quiet = [i for i in range(tokenizer().vocab_size) if tokenizer().piece(i).startswith("<0x")]
+        quiet = [i for i in range(tokens.vocab_size) if tokens.piece(i).startswith("<0x")]
         system.lm.embedding.weight[quiet] *= 0.1
     return system.requires_grad_(False)
 
 
-def tiny_clasi(**changes) -> AgentInterpreter:
-    return clasi(**changes).interpreter(tokenizer())
+def tiny_clasi(*, languages: tuple[str, ...] = ("en", "de"), **changes) -> AgentInterpreter:
+    tokens = tokenizer(languages)
+    return clasi(tokens=tokens, **changes).interpreter(tokens)
 
 
 CLASI_CHANGE = {"glossary": Glossary([Entry("garden", "Garten")])}

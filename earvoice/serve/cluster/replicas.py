@@ -110,7 +110,7 @@ class Replicas:
         """Say something to the replica that has the session; `open` chooses one."""
         number = message.session
         if message.kind == "open":
-            self._place(number)
+            self._place(number, message.head["speaker"])
         replica = self._home.get(number)
         if message.kind == "close":
             self._forget(number)
@@ -125,13 +125,15 @@ class Replicas:
             trouble = await asyncio.to_thread(self._launcher.trouble)
             raise EngineError(f"no replica came up: {trouble}") from None
 
-    def _place(self, number: int) -> None:
+    def _place(self, number: int, speaker: int | None) -> None:
+        """Beside the first session of its speaker, else where there are fewest."""
         if number in self._home:
             return
         if not self._replicas:
             self._homeless.add(number)
             return
-        self._pin(number, min(self._replicas, key=lambda replica: len(replica.sessions)))
+        fewest = min(self._replicas, key=lambda replica: len(replica.sessions))
+        self._pin(number, fewest if speaker is None else self._home.get(speaker, fewest))
 
     def _pin(self, number: int, replica: _Replica) -> None:
         self._homeless.discard(number)
