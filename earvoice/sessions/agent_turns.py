@@ -10,6 +10,7 @@ from torch import Tensor
 
 from earvoice.agent.codec import AgentCodec, Ask
 from earvoice.agent.turns import ASR, END, ST, Place, marks_after, step
+from earvoice.search.loops import next_of_loop
 
 _CLOSING_TOKENS = 4
 """When no more than these are left, only what ends a turn may come."""
@@ -18,8 +19,8 @@ _CLOSING_TOKENS = 4
 class TurnGuide:
     """Says which tokens may come next in a turn.
 
-    Narrower than what is read: what was asked for is what comes (words first with `cot`), and a
-    translation where one was asked for.
+    Narrower than what is read: what was asked for is what comes (words first with `cot`), a
+    translation where one was asked for, and no phrase again and again (`next_of_loop`).
     """
 
     def __init__(self, codec: AgentCodec) -> None:
@@ -60,6 +61,10 @@ class TurnGuide:
             mask[self._cuts[end + 1 :]] = False
             if place == "words":
                 mask[self._cuts[0]] = False  # words that are finished end somewhere
+        again = next_of_loop(tokens) if text else None
+        if again is not None and mask[again]:
+            mask = mask.clone()
+            mask[again] = False
         return mask
 
     def _new_mask(self, marks: frozenset[int], cut: bool, text: bool) -> Tensor:
