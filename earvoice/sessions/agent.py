@@ -130,6 +130,7 @@ class AgentInterpreter:
         self.model, self.settings = model, settings
         self.guide = TurnGuide(settings.codec)
         self.frame_samples = model.frame_samples
+        self.segment_samples = model.step_samples
         like = model.lm.embed(torch.zeros(1, 1, dtype=torch.long)).detach()
         with torch.inference_mode():
             self.hearings = Hearings(model.hear, model.init_state(rows, like))

@@ -125,6 +125,11 @@ class ClasiConfig(Config):
         return True
 
     @property
+    def decides(self) -> bool:
+        """It decides itself when to write."""
+        return True
+
+    @property
     def embedding_s(self) -> float:
         """Seconds of one speech embedding: the grid of cut-offs."""
         frontend = self.encoder.frontend
