@@ -41,6 +41,7 @@ from earvoice.session import Request, Session
 from earvoice.sessions.agent_session import AgentSession
 from earvoice.sessions.agent_snapshot import restore_session, save_session
 from earvoice.sessions.agent_turns import TurnGuide
+from earvoice.sessions.fed import own_sessions
 from earvoice.sessions.hearing import Hearings, Step
 from earvoice.sessions.term_index import TermStore, TermView
 from earvoice.units import Samples
@@ -154,7 +155,9 @@ class AgentInterpreter:
     def share(self, sessions: Sequence[Session]) -> None:
         """Encodes once what these sessions hear. Implements `Sharing`."""
         with self._lock:
-            self.hearings.share([session.listener for session in self._own(sessions)])
+            self.hearings.share(
+                [session.listener for session in own_sessions(self, AgentSession, sessions)]
+            )
 
     def save(self, session: Session) -> bytes:
         """A session to go on with in another process. Implements `Resumable`."""
@@ -223,7 +226,7 @@ class AgentInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = self._own(sessions)
+        own = own_sessions(self, AgentSession, sessions)
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             self._hear([session for _, session in ready if session.audio.has_segment])
@@ -234,14 +237,6 @@ class AgentInterpreter:
                 for (place, session), tokens in zip(group, turns, strict=True):
                     events[place] = session.settle(tokens)
         return events
-
-    def _own(self, sessions: Sequence[Session]) -> list[AgentSession]:
-        own = [s for s in sessions if isinstance(s, AgentSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
-        return own
 
     def _hear(self, sessions: Sequence[AgentSession]) -> None:
         """One step of audio through the encoder."""

@@ -35,7 +35,7 @@ from earvoice.search.greedy import Continuation, continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.append_snapshot import restore_session, save_session
 from earvoice.sessions.buffer import SegmentBuffer
-from earvoice.sessions.fed import FedSession, refuse_knowledge
+from earvoice.sessions.fed import FedSession, own_sessions, refuse_knowledge
 from earvoice.sessions.hearing import Hearings, Listener, Step
 from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
@@ -236,7 +236,9 @@ class AppendInterpreter:
     def share(self, sessions: Sequence[Session]) -> None:
         """Encodes once what these sessions hear. Implements `Sharing`."""
         with self._lock:
-            self.hearings.share([session.listener for session in self._own(sessions)])
+            self.hearings.share(
+                [session.listener for session in own_sessions(self, AppendSession, sessions)]
+            )
 
     def save(self, session: Session) -> bytes:
         """A session to go on with in another process. Implements `Resumable`."""
@@ -258,7 +260,7 @@ class AppendInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = self._own(sessions)
+        own = own_sessions(self, AppendSession, sessions)
         ready = [(i, session) for i, session in enumerate(own) if session.audio.has_segment]
         with self._lock, torch.inference_mode():
             ready.sort(key=lambda item: item[1].row)
@@ -272,14 +274,6 @@ class AppendInterpreter:
                 for index, new in zip(places, found, strict=True):
                     events[index] = new
         return events
-
-    def _own(self, sessions: Sequence[Session]) -> list[AppendSession]:
-        own = [s for s in sessions if isinstance(s, AppendSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
-        return own
 
     def _step(self, sessions: list[AppendSession], speech: Tensor) -> list[list[Event]]:
         """One segment, [B, T, D]: slide, append, consult the policies, write."""

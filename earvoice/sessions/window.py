@@ -37,7 +37,7 @@ from earvoice.search.greedy import continue_greedily
 from earvoice.session import Request, Session
 from earvoice.sessions.attended import AlignAttConfig, attended_frames, completed
 from earvoice.sessions.encoded import Encoded, encode_once
-from earvoice.sessions.fed import refuse_knowledge
+from earvoice.sessions.fed import own_sessions, refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.sessions.window_snapshot import restore_session, save_session
 from earvoice.text.prompt import Prompt
@@ -150,7 +150,7 @@ class WindowInterpreter:
     def share(self, sessions: Sequence[Session]) -> None:
         """Encodes once what these sessions hear. Implements `Sharing`."""
         with self._lock:
-            own = self._own(sessions)
+            own = own_sessions(self, WindowSession, sessions)
             common = next((one.encoded for one in own if one.encoded is not None), Encoded())
             for session in own:
                 session.encoded = common
@@ -165,7 +165,7 @@ class WindowInterpreter:
         Raises: UsageError for a session of another interpreter, or one given twice.
         """
         events: list[list[Event]] = [[] for _ in sessions]
-        own = self._own(sessions)
+        own = own_sessions(self, WindowSession, sessions)
         ready = [(place, session) for place, session in enumerate(own) if session.ready]
         with self._lock, torch.inference_mode():
             asking = [(place, session) for place, session in ready if session.hear()]
@@ -177,14 +177,6 @@ class WindowInterpreter:
             for _, session in ready:
                 session.begin_next_window()
         return events
-
-    def _own(self, sessions: Sequence[Session]) -> list[WindowSession]:
-        own = [s for s in sessions if isinstance(s, WindowSession) and s.is_of(self)]
-        if len(own) != len(sessions):
-            raise UsageError("advance: a session of another interpreter was given")
-        if len({id(session) for session in own}) != len(own):
-            raise UsageError("advance: a session was given twice")
-        return own
 
     def _continuations(self, sessions: list[WindowSession]) -> list[Found]:
         """What the model adds to the text of each session, as far as its policy may need it."""
