@@ -165,7 +165,7 @@ class Room:
         """What the audience is told."""
         if self.ended:
             return "ended"
-        if self.speaker is None:
+        if self.speaker is None or self.speaker.over:
             return "waiting"
         return "paused" if self.paused else "live"
 
