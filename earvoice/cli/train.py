@@ -51,13 +51,14 @@ def add_parser(subparsers: Any) -> None:
         help="changes to the recipe, before or after options",
     )
     add("--resume", action="store_true", help="continue from the last checkpoint")
-    add("--stages", default="", help="only these, comma-separated")
+    add("--stages", default="", help="only these, comma-separated (default: all but reused ones)")
     add(
         "--reuse",
         action="append",
         default=[],
         metavar="STAGE=DIR",
-        help="take a stage's result from another run, or from a model folder",
+        help="take a stage's result from another run, or from a model folder, "
+        "instead of training it",
     )
     add("--threads", type=int, default=1, help="torch threads (default 1)")
     add(

@@ -54,6 +54,7 @@ NEED_TIMES = ("phones", "waco")
 class Options:
     """How to run: resume from checkpoints, only some stages, stages taken from other runs.
 
+    stages: by default all that `reuse` does not bring.
     ranks: the processes that train together, None for this one alone. device: None for the CPU.
     ahead: batches that are made in a thread while others are learnt from.
     """
@@ -93,7 +94,7 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
     ranks.lead(lambda: (out / "recipe.json").write_text(recipe.model_dump_json(indent=1)))
     system = _system(recipe, tokenizer)
     fresh = {name: value.clone() for name, value in system.state_dict().items()}
-    wanted = options.stages or tuple(stage.name for stage in recipe.stages)
+    wanted = options.stages or _not_reused(recipe, reuse)
     _check_names(recipe, wanted, system.objectives)
     corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
     for index, stage in enumerate(recipe.stages):
@@ -127,6 +128,16 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
                 load_weights(system, _last_weights(out / last), last)
             _export(system, tokenizer, recipe, folder)
     return folder / "model"
+
+
+def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ...]:
+    """The stages to train: those that no other run gives."""
+    names = tuple(stage.name for stage in recipe.stages if stage.name not in reuse)
+    if not names:
+        raise ConfigError(
+            f"--reuse gives all stages ({', '.join(reuse)}); nothing is left to train"
+        )
+    return names
 
 
 def _system(recipe: RecipeConfig, tokenizer: Tokenizer) -> Any:
