@@ -43,6 +43,8 @@ class AgentMixture(Config):
     """Share of turns that are looked for where an invented term is said."""
     withheld: Probability = 0.25
     """Share of the terms that are said and not told, so that near misses stand there alone."""
+    respelled: Probability = 0.0
+    """Share of turns with sound whose told terms are spelled anew, so that they must be copied."""
     spread: Probability = 0.0
     """Share of texts in which a word's tokens fill its time one after the other, as its sounds do;
     in the others each slot is the mean of them all."""
@@ -74,6 +76,11 @@ class RetrieveMixture(Config):
     """Share of them that are invented terms, in windows in which one is said."""
     near: Share = 1.0
     """Near misses for each positive."""
+    said_elsewhere: Probability = 0.0
+    """Share of the near misses of invented terms that are terms of the corpus too: a term that is
+    never said anywhere is known to be a negative whatever is heard."""
+    respelled: Probability = 0.0
+    """Share of the invented terms that are spelled anew."""
     most_words: Count = 3
     lead_s: Share = 2.0
     clean: bool = False

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from earvoice.text.prompt import Prompt
 from earvoice.text.spacing import joined
 from earvoice.train.agent_mixture import AgentMixture
 from earvoice.train.agent_terms import Pair, TermDraw, TermRoom, noted_terms
+from earvoice.train.respelling import Respelling
 from earvoice.units import SAMPLE_RATE, Samples
 
 _SILENT_SENTENCES = 8
@@ -65,6 +66,7 @@ class _Turn:
     """One example before encoding. start, lead, count: in embeddings; start from the talk's.
 
     spread: of text in place of speech, a word's tokens fill its slots one after the other.
+    spelling: of its terms, where `known` has another than the talk.
     """
 
     talk: Talk
@@ -78,6 +80,7 @@ class _Turn:
     tail: str
     written: bool
     spread: bool
+    spelling: Respelling
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,13 @@ class AgentExamples:
         known = self._known(rng, pair, talk, chunks[:first], (said, tail), chunks)
         written = task == "mt" or mixture.source == "text"
         spread = rng.random() < mixture.spread
-        return _Turn(talk, ask, start, lead, count, known, cut, tuple(said), tail, written, spread)
+        spelling = Respelling()
+        if not written and rng.random() < mixture.respelled:
+            spelling = Respelling.drawn(rng, known.terms, noted_terms(talk, pair), pair)
+            known = _spelled(known, spelling)
+        return _Turn(
+            talk, ask, start, lead, count, known, cut, tuple(said), tail, written, spread, spelling
+        )
 
     def _first(self, rng: random.Random, talk: Talk, chunks: Sequence[Chunk], pair: Pair) -> int:
         """The chunk after the window's start: any, or one in which an invented term is said."""
@@ -382,7 +391,19 @@ class AgentExamples:
     def _answer(self, turn: _Turn) -> tuple[int, ...]:
         words = joined(chunk.transcript for chunk in turn.said)
         text = joined(chunk.translation for chunk in turn.said)
-        return self.codec.answer(turn.ask, turn.cut, words, turn.tail, text)
+        spell = turn.spelling
+        words, tail = spell.source(words), spell.source(turn.tail)
+        return self.codec.answer(turn.ask, turn.cut, words, tail, spell.target(text))
+
+
+def _spelled(known: Known, spelling: Respelling) -> Known:
+    """What stands in the prompt, in another spelling of its terms."""
+    return replace(
+        known,
+        transcript=spelling.source(known.transcript),
+        translation=spelling.target(known.translation),
+        terms=spelling.terms(known.terms),
+    )
 
 
 def grid_of(system: Any) -> AgentGrid:

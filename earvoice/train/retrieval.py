@@ -20,10 +20,11 @@ from earvoice.data.augment import Augment
 from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk, TimedWord
 from earvoice.data.near import near_miss
-from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
+from earvoice.data.synth.interpreted.terms import near_misses, respelled, term_of_id
 from earvoice.errors import ConfigError
 from earvoice.text.spacing import is_spaceless, joined
 from earvoice.train.agent_mixture import RetrieveMixture
+from earvoice.train.corpus_terms import CorpusTerms
 from earvoice.units import SAMPLE_RATE, Samples
 
 _LEAST_LETTERS, _LEAST_CHARACTERS = 3, 2
@@ -76,6 +77,7 @@ class RetrieveExamples:
             raise ConfigError(f"stage {stage!r} needs a corpus with word times: corpus=[DIR]")
         self.mixture, self.frame, self.window = mixture, frame, window
         self.augment, self.seed, self.stage = augment, seed, stage
+        self._corpus_terms = CorpusTerms(self.talks)
 
     @property
     def collator(self) -> RetrieveExamples:
@@ -89,14 +91,15 @@ class RetrieveExamples:
         windows = [self._window(rng, lead) for _ in range(self.mixture.batch)]
         noted = {term: name for window in windows for term, name in _noted(window).items()}
         terms = [term for window in windows for term in self._terms(window, rng)]
-        near = [
-            _near(term, noted, terms, rng)
-            for term in terms
-            for _ in range(int(self.mixture.near + rng.random()))
-        ]
-        terms = list(dict.fromkeys([*terms, *near]))
+        for term in tuple(terms):
+            for _ in range(int(self.mixture.near + rng.random())):
+                miss, name = self._near(term, noted, terms, rng)
+                terms.append(miss)
+                noted |= {miss: name} if name else {}
+        terms = list(dict.fromkeys(terms))
         said = [(_plain(window.words), _apart(window.words)) for window in windows]
         present = [[_is_in(term, *texts) for term in terms] for texts in said]
+        terms = self._spelled(terms, noted, rng)
         samples = np.stack([self._samples(window, lead, rng) for window in windows])
         return RetrieveBatch(
             samples=torch.from_numpy(samples),
@@ -138,6 +141,31 @@ class RetrieveExamples:
                 found.append(term)
         return found
 
+    def _near(
+        self, term: str, noted: Mapping[str, str], terms: Sequence[str], rng: random.Random
+    ) -> tuple[str, str]:
+        """A near miss and what notes call it, if it is invented too: a syllable or two apart."""
+        if term not in noted:
+            return near_miss(term, terms, rng), ""
+        right = term_of_id(noted[term])
+        miss = None
+        if rng.random() < self.mixture.said_elsewhere:
+            miss = self._corpus_terms.near(rng, right)
+        miss = miss or near_misses(rng, right, 1)[0]
+        return miss.form(_language(term)).casefold(), miss.id
+
+    def _spelled(
+        self, terms: Sequence[str], noted: Mapping[str, str], rng: random.Random
+    ) -> list[str]:
+        """The terms, invented ones in another spelling of the same sound."""
+        spelled = list(terms)
+        for place, term in enumerate(terms):
+            if term in noted and rng.random() < self.mixture.respelled:
+                language = _language(term)
+                new = respelled(rng, term_of_id(noted[term]), language).form(language).casefold()
+                spelled[place] = term if new in spelled else new
+        return spelled
+
     def _samples(self, window: _Window, lead: Samples, rng: random.Random) -> np.ndarray:
         size = lead + self.window
         samples = np.zeros(size, dtype=np.float32)
@@ -160,12 +188,9 @@ def _noted(window: _Window) -> dict[str, str]:
     }
 
 
-def _near(term: str, noted: Mapping[str, str], terms: Sequence[str], rng: random.Random) -> str:
-    """A near miss: of an invented term one that is written as such, a syllable apart."""
-    if term not in noted:
-        return near_miss(term, terms, rng)
-    miss = near_misses(rng, term_of_id(noted[term]), 1)[0]
-    return miss.form("zh" if any(map(is_spaceless, term)) else "en").casefold()
+def _language(term: str) -> str:
+    """The language that an invented term is written in."""
+    return "zh" if any(map(is_spaceless, term)) else "en"
 
 
 def _plain(words: Sequence[TimedWord]) -> str:

@@ -4,10 +4,14 @@ import random
 
 from earvoice.data.chunks import chunks_of
 from earvoice.data.near import near_miss
+from earvoice.data.synth.interpreted.terms import term_of_id
 from earvoice.data.synth.silent import silent_talk
 from earvoice.text.spacing import is_spaceless
 from earvoice.train import retrieval
+from earvoice.train.agent_mixture import RetrieveMixture
 from earvoice.train.agent_terms import TermDraw, TermRoom, names_in
+from earvoice.train.corpus_terms import CorpusTerms
+from earvoice.train.retrieval import RetrieveExamples
 
 
 def test_a_near_miss_of_characters_has_other_characters():
@@ -57,9 +61,62 @@ def test_a_retriever_learns_the_invented_terms_of_a_window():
         noted = retrieval._noted(retrieval._Window(talk, 0, words))
         term = str(note["source"]).casefold()
         assert noted[term] == note["id"]
-        miss = retrieval._near(term, noted, [term], rng)
+        miss, name = examples([talk])._near(term, noted, [term], rng)
         assert miss != term
+        assert term_of_id(name).form(language).casefold() == miss
         assert any(is_spaceless(char) for char in miss) == (language == "zh")
+
+
+def examples(talks, **mixture):
+    return RetrieveExamples(
+        RetrieveMixture(**mixture), 640, 32000, talks, None, seed=1, stage="retrieve"
+    )
+
+
+def term_talks(count, language="en"):
+    rng = random.Random(6)
+    return [
+        silent_talk(rng, 12, "train", language, interpreted=True, focus="terms")
+        for _ in range(count)
+    ]
+
+
+def test_near_misses_may_be_terms_that_are_said_elsewhere():
+    talks = term_talks(20)
+    names = {
+        str(note["id"])
+        for talk in talks
+        for one in talk.sentences
+        for note in one.notes.get("terms", ())
+    }
+    rng = random.Random(7)
+    found = CorpusTerms(talks)
+    for name in sorted(names):
+        right = term_of_id(name)
+        miss = found.near(rng, right)
+        if miss is not None:
+            assert miss.id in names
+            assert miss.kind == right.kind
+            same = sum(a == b for a, b in zip(miss.syllables, right.syllables, strict=True))
+            assert 1 <= same < 3
+    assert CorpusTerms([]).near(rng, term_of_id(min(names))) is None
+    made = examples(talks, said_elsewhere=1.0)
+    noted = {term_of_id(name).form("en").casefold(): name for name in names}
+    misses = [made._near(term, noted, [term], rng)[1] for term in noted for _ in range(3)]
+    assert sum(name in names for name in misses) > 0.8 * len(misses)
+
+
+def test_keys_of_invented_terms_are_spelled_anew_and_others_stay():
+    made = examples(term_talks(1), respelled=1.0)
+    noted = {"kamilo": "name:ka-mi-lo", "拉西多": "name:la-si-do"}
+    terms = ["kamilo", "拉西多", "the project"]
+    seen = {tuple(made._spelled(terms, noted, random.Random(seed))) for seed in range(40)}
+    assert len(seen) > 10
+    for english, chinese, other in seen:
+        assert english.replace("c", "k").replace("h", "").replace("ee", "i") == "kamilo"
+        assert len(chinese) == 3
+        assert other == "the project"
+    assert made._spelled(terms, {}, random.Random(1)) == terms
 
 
 def test_names_stand_on_both_sides():

@@ -7,13 +7,14 @@ import pytest
 
 from earvoice.agent.codec import AgentCodec, control_tokens
 from earvoice.data.chunks import chunks_of
-from earvoice.data.synth.interpreted.terms import near_misses, term_of_id
+from earvoice.data.synth.interpreted.terms import near_misses, respelled, term_of_id
 from earvoice.data.synth.silent import silent_talk
 from earvoice.text.spacing import joined
 from earvoice.text.tokenizer import WORD_GAP, Tokenizer
 from earvoice.train.agent_mixture import AgentMixture
 from earvoice.train.agent_terms import TermDraw, TermRoom, noted_terms
 from earvoice.train.agent_turns import AgentExamples, AgentGrid
+from earvoice.train.respelling import Respelling
 
 MOST, STEP = 100, 6
 PAIRS = (("zh", "en"), ("en", "zh"))
@@ -94,6 +95,65 @@ def test_the_tokens_of_a_word_fill_its_time_in_order():
         spoken = [slot for slot in slots if slot]
         assert spoken == sorted(spoken)
         assert max(slots, default=0) <= len(words)
+
+
+def spoken_examples(**changes):
+    """Examples of talks that stand in for sound, which is not read here."""
+    rng = random.Random(11)
+    talks = [
+        silent_talk(rng, 8, "train", PAIRS[number % 2][0], interpreted=True, focus="terms")
+        for number in range(8)
+    ]
+    mixture = AgentMixture(
+        batch=8, asr=0.0, mt=0.0, st=1.0, cot=1.0, whole=1.0, silent=0.0, knowledge=1.0,
+        with_term=1.0, withheld=0.0, memory=1.0, distractors=2, **changes,
+    )  # fmt: skip
+    grid = AgentGrid(1280, STEP, MOST, 96, 10, 400, PAIRS)
+    made = AgentExamples(mixture, grid, codec(), talks, None, seed=1, stage="fine")
+    return [example for step in range(6) for example in made._examples(step)]
+
+
+def test_told_terms_are_spelled_anew_in_prompt_words_and_translation_alike():
+    decode = codec().tokenizer.decode
+    forms: dict[str, set[str]] = {}
+    copied = 0
+    for example in spoken_examples(respelled=1.0):
+        turn, answer = example.turn, decode(example.answer).replace(" ", "")
+        spelling = turn.spelling
+        for old, new in (*spelling.sources.items(), *spelling.targets.items()):
+            forms.setdefault(old, set()).add(new)
+        for old, new in spelling.sources.items():
+            assert new in {source for source, _ in turn.known.terms}
+            if any(old in chunk.transcript for chunk in turn.said):
+                copied += 1
+                assert new.replace(" ", "") in answer
+        for old, new in spelling.targets.items():
+            if any(old in chunk.translation for chunk in turn.said):
+                assert new.replace(" ", "") in answer
+    assert copied > 20
+    assert max(map(len, forms.values())) > 2
+    assert not any(example.turn.spelling.sources for example in spoken_examples())
+
+
+def test_a_spelling_changes_what_it_knows_and_nothing_twice():
+    spelling = Respelling({"ka": "ca", "ca": "ka", "kalo": "cahlo"}, {})
+    assert spelling.source("ka ca kalo") == "ca ka cahlo"
+    assert spelling.target("ka ca") == "ka ca"
+    assert Respelling().source("anything") == "anything"
+
+
+def test_what_is_heard_keeps_its_sound():
+    rng = random.Random(2)
+    name, product, place = map(term_of_id, ("name:ka-mi-lo", "product:ve-ra-so", "place:te-mo-ra"))
+    assert len({respelled(rng, name, "en").form("en") for _ in range(30)}) > 3
+    assert {respelled(rng, product, "zh").form("zh") for _ in range(9)} == {product.form("zh")}
+    assert len({respelled(rng, product, "zh").form("en") for _ in range(9)}) == 9
+    assert len({respelled(rng, product, "en").form("zh") for _ in range(9)}) > 5
+    pattern = place.form("en").replace("Temora", "").split()
+    for _ in range(9):
+        assert set(pattern) & {"Bay", "Valley", "Port", "New"} <= set(
+            respelled(rng, place, "zh").form("en").split()
+        )
 
 
 @pytest.mark.parametrize("withheld", [0.0, 1.0])

@@ -16,8 +16,8 @@ import hashlib
 import itertools
 import random
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from earvoice.data.synth.grammar.words import Name
 
@@ -126,16 +126,35 @@ def _apart(syllables: tuple[str, ...], places: int) -> Iterator[tuple[str, ...]]
 
 def term_of(kind: str, syllables: tuple[str, ...]) -> Term:
     """The term with these syllables: its spelling and characters follow from them by a hash."""
+    return _written(kind, syllables, lambda purpose: _hash(purpose, syllables))
+
+
+def respelled(rng: random.Random, term: Term, heard: str) -> Term:
+    """A term that sounds the same in the language `heard`, written as any such could be.
+
+    A product's two names have nothing to do with each other, so that the one that is not heard is
+    any other.
+    """
+    new = _written(term.kind, term.syllables, lambda _purpose: rng.getrandbits(32))
+    if term.kind != "product" or heard == "en":
+        return new
+    others = tuple(rng.sample(tuple(_SYLLABLES), len(term.syllables)))
+    other = _written(term.kind, others, lambda _purpose: rng.getrandbits(32))
+    return replace(new, forms=(("en", other.form("en")), ("zh", term.form("zh"))))
+
+
+def _written(kind: str, syllables: tuple[str, ...], draw: Callable[[str], int]) -> Term:
+    """A term in the spelling that `draw` chooses; a place is a bay or a valley for ever."""
     spelling = characters = ""
     for place, syllable in enumerate(syllables):
         spellings, choices = _SYLLABLES[syllable]
         options = spellings.split()
-        spelling += options[_hash(f"en{place}", syllables) % len(options)]
-        characters += choices[_hash(f"zh{place}", syllables) % len(choices)]
+        spelling += options[draw(f"en{place}") % len(options)]
+        characters += choices[draw(f"zh{place}") % len(choices)]
     english = re.sub(r"(.)\1\1+", r"\1\1", spelling).capitalize()
     if kind == "product":
         characters = "".join(
-            part[_hash(f"brand{place}", syllables) % len(part)]
+            part[draw(f"brand{place}") % len(part)]
             for place, part in enumerate((*_BRANDS, _BRANDS[0]))
         )
     if kind == "place":
