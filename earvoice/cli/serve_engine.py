@@ -56,6 +56,7 @@ def load_models(names: Sequence[str], rows: int, threads: int) -> dict[str, Serv
             card.tgt_langs,
             getattr(interpreter, "takes_terms", "none"),
             getattr(interpreter, "gives_transcript", False),
+            card.directions,
         )
     return models
 

@@ -41,6 +41,8 @@ class ServedModel:
     """Whether it takes terms: `none`, `start`, `live`."""
     transcript: bool = False
     """Whether it can give the words spoken."""
+    directions: tuple[tuple[str, str], ...] = ()
+    """Source and target of each, where not every source goes into every target."""
 
 
 @dataclass
@@ -204,4 +206,5 @@ def _describe(model: ServedModel) -> dict[str, object]:
         "tgt_langs": list(model.tgt_langs),
         "glossary": model.glossary,
         "transcript": model.transcript,
+        "directions": [list(pair) for pair in model.directions],
     }

@@ -95,4 +95,5 @@ class Line:
 
 def _model(told: Mapping[str, Any]) -> ModelInfo:
     lists = {name: tuple(told[name]) for name in ("src_langs", "tgt_langs")}
-    return ModelInfo.model_validate({**told, **lists})
+    directions = tuple(map(tuple, told.get("directions", ())))
+    return ModelInfo.model_validate({**told, **lists, "directions": directions})

@@ -148,6 +148,14 @@ class ModelInfo(StrictMessage):
     """Whether terms can be given: not at all, in `start` only, or in `update` too."""
     transcript: bool = False
     """Whether it can give the words spoken."""
+    directions: tuple[tuple[str, str], ...] = ()
+    """Source and target of each, where not every source goes into every target."""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Source and target of every direction."""
+        every = tuple((src, tgt) for src in self.src_langs for tgt in self.tgt_langs)
+        return self.directions or every
 
 
 class Hello(StrictMessage):

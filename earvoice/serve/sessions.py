@@ -225,23 +225,15 @@ class Sessions:
 
     def _choose(self, start: Start, rather: str | None = None) -> tuple[ModelInfo, str, str]:
         """Model and languages; what is not said is the first that fits, `rather` before others."""
-
-        def fits(asked: str | None, has: tuple[str, ...]) -> str | None:
-            if asked is None:
-                return has[0]
-            return next((tag for tag in has if asked in (tag, tag.split("-")[0])), None) or next(
-                (asked for tag in has if asked.split("-")[0] == tag), None
-            )
-
+        asked = start.src_lang, start.tgt_lang
         for model in sorted(self.models, key=lambda model: model.name != rather):
-            src_lang = fits(start.src_lang, model.src_langs)
-            tgt_lang = fits(start.tgt_lang, model.tgt_langs)
-            if start.model in (None, model.name) and src_lang and tgt_lang:
-                return model, src_lang, tgt_lang
-        there = "; ".join(
-            f"{model.name}: {'/'.join(model.src_langs)} to {'/'.join(model.tgt_langs)}"
-            for model in self.models
-        )
+            if start.model not in (None, model.name):
+                continue
+            for pair in model.pairs:
+                src_lang, tgt_lang = map(_fitting, asked, pair)
+                if src_lang and tgt_lang:
+                    return model, src_lang, tgt_lang
+        there = "; ".join(f"{model.name}: {_told(model)}" for model in self.models)
         raise Fault("request_refused", f"no such model and languages; there are {there}")
 
     def engine_said(self, message: Message) -> None:
@@ -297,3 +289,17 @@ class Sessions:
 
     def _those(self, numbers: Collection[int] | None) -> list[LiveSession]:
         return [session for session in self.live if numbers is None or session.number in numbers]
+
+
+def _fitting(asked: str | None, tag: str) -> str | None:
+    """What a model's language is called for who asks for one: `de` finds `de-AT`, and it `de`."""
+    if asked is None or asked in (tag, tag.partition("-")[0]):
+        return tag
+    return asked if asked.partition("-")[0] == tag else None
+
+
+def _told(model: ModelInfo) -> str:
+    """Its languages, for people."""
+    if model.directions:
+        return ", ".join(f"{src} to {tgt}" for src, tgt in model.directions)
+    return f"{'/'.join(model.src_langs)} to {'/'.join(model.tgt_langs)}"

@@ -20,7 +20,12 @@ class HereEngine:
 
     def __init__(self, owner, models, settings=None):
         self.models = tuple(
-            ModelInfo(name=one.name, src_langs=one.src_langs, tgt_langs=one.tgt_langs)
+            ModelInfo(
+                name=one.name,
+                src_langs=one.src_langs,
+                tgt_langs=one.tgt_langs,
+                directions=one.directions,
+            )
             for one in models.values()
         )
         self.sent = []

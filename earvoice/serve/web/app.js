@@ -134,11 +134,14 @@ async function listDevices() {
 // Languages, and what the chosen model can do.
 
 const options = (tags) => [...new Set(tags)].map((tag) => new Option(languageName(tag, "en"), tag));
-const fitting = () => about.models.filter((model) => model.src_langs.includes($("src").value));
-const chosenModel = () => fitting().find((model) => model.tgt_langs.includes($("tgt").value));
+const targets = ({ directions, src_langs, tgt_langs }, src) => directions?.length
+  ? directions.filter(([from]) => from === src).map(([, into]) => into)
+  : src_langs.includes(src) ? tgt_langs : [];
+const chosenModel = () =>
+  about.models.find((model) => targets(model, $("src").value).includes($("tgt").value));
 
 function showTargets() {
-  $("tgt").replaceChildren(...options(fitting().flatMap((model) => model.tgt_langs)));
+  $("tgt").replaceChildren(...options(about.models.flatMap((model) => targets(model, $("src").value))));
   showFurther();
 }
 
