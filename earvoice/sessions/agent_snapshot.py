@@ -3,21 +3,18 @@
 Safetensors: the encoder's row, with what it gave that the session has not taken, the window,
 what the spotter last heard, and the audio that waits; in the header, as JSON, memory, hits and
 counters. Of the glossary only what differs from the one in the request; all of it where a session
-was given another. Nothing in it is executed when it is read.
+was given another.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from earvoice.agent.glossary import Entry, Glossary
-from earvoice.errors import UsageError
+from earvoice.sessions.snapshot import packed, under, unpacked
 
 if TYPE_CHECKING:
     from earvoice.sessions.agent import AgentInterpreter
@@ -30,7 +27,6 @@ def save_session(owner: AgentInterpreter, session: AgentSession) -> bytes:
     """The bytes of a session. Raises: UsageError for audio that is resampled."""
     told = session.request.glossary
     head: dict[str, Any] = {
-        "form": _FORM,
         "heard": session.audio.heard,
         "glossary": _difference(session.glossary, Glossary() if told is None else told),
         "memory": session.memory.save(),
@@ -48,8 +44,7 @@ def save_session(owner: AgentInterpreter, session: AgentSession) -> bytes:
     if session.spotter is not None:
         tail, head["spotter"] = session.spotter.save()
         tensors |= {} if tail is None else {"spotter.tail": tail}
-    tensors["head"] = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
-    return save({name: leaf.contiguous() for name, leaf in tensors.items()})
+    return packed(_FORM, head, tensors)
 
 
 def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes) -> None:
@@ -57,36 +52,26 @@ def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes)
 
     Raises: UsageError for bytes of something else, or of a model of other sizes.
     """
-    try:
-        tensors = load(data)
-        head = json.loads(tensors.pop("head").numpy().tobytes())
-        if head["form"] != _FORM:
-            raise UsageError(f"the snapshot has form {head['form']!r}, it must be {_FORM!r}")
+    with unpacked(_FORM, data) as (head, tensors):
         if head["glossary"] is not None:
             session.take_glossary(_glossary(head["glossary"], session.glossary))
         row = session.listener.hearing.row
-        owner.hearings.state.load_row(row, _under("encoder.", tensors))
-        session.window.restore(_under("window.", tensors), head["window"])
+        owner.hearings.state.load_row(row, under("encoder.", tensors))
+        session.window.restore(under("window.", tensors), head["window"])
         waiting = enumerate(head["waiting"])
         session.listener.restore(
             session.steps,
-            [(int(mark), _heard(_under(f"waiting.{at}.", tensors))) for at, mark in waiting],
+            [(int(mark), _heard(under(f"waiting.{at}.", tensors))) for at, mark in waiting],
         )
         session.memory.restore(head["memory"])
         if session.spotter is not None:
             session.spotter.restore(tensors.get("spotter.tail"), head["spotter"], session.glossary)
         session.audio.restore(int(head["heard"]), tensors["audio"].numpy())
         session.set_progress(head["session"])
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UsageError(f"the snapshot does not fit this model: {error}") from error
 
 
 def _heard(step: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return step["frames"], step["speech"]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): leaf for k, leaf in tensors.items() if k.startswith(prefix)}
 
 
 def _difference(now: Glossary, told: Glossary) -> dict[str, Any] | None:

@@ -2,23 +2,19 @@
 
 Safetensors: the row of the speech model, with what it gave that the session has not taken, the
 used part of the row of the cache, and the audio that waits; in the header, as JSON, the counters.
-Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
-from earvoice.errors import UsageError
-from earvoice.policies import PolicySpec, format_policy, parse_policy
+from earvoice.policies import parse_policy
 from earvoice.sessions.progress import Progress
+from earvoice.sessions.snapshot import packed, told_policy, under, unpacked
 from earvoice.text.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -29,16 +25,12 @@ _FORM = "append-1"
 
 def save_session(owner: AppendInterpreter, session: AppendSession) -> bytes:
     """The bytes of a session. Raises: UsageError where its policy is not one of the package."""
-    policy = session.policy
-    if not isinstance(policy, PolicySpec):
-        raise UsageError(f"policy is {policy!r}; a session with a policy of your own stays here")
     head: dict[str, Any] = {
-        "form": _FORM,
         "progress": dataclasses.asdict(session.progress),
         "heard": session.audio.heard,
         "span_start_s": session.span_start_s,
         "text": session.text.save(),
-        "policy": format_policy(policy),
+        "policy": told_policy(session.policy),
     }
     waiting = session.listener.waiting
     head["waiting"] = [mark for mark, _ in waiting]
@@ -49,8 +41,7 @@ def save_session(owner: AppendInterpreter, session: AppendSession) -> bytes:
     for name, leaf in owner.cache.save_row(session.row).items():
         tensors[f"cache.{name}"] = _used(name, leaf, used)
     tensors["audio"] = torch.from_numpy(session.audio.save())
-    tensors["head"] = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
-    return save({name: leaf.contiguous() for name, leaf in tensors.items()})
+    return packed(_FORM, head, tensors)
 
 
 def restore_session(owner: AppendInterpreter, session: AppendSession, data: bytes) -> None:
@@ -58,17 +49,12 @@ def restore_session(owner: AppendInterpreter, session: AppendSession, data: byte
 
     Raises: UsageError for bytes of something else, or of a model of other sizes.
     """
-    try:
-        tensors = load(data)
-        head = json.loads(tensors.pop("head").numpy().tobytes())
-        if head["form"] != _FORM:
-            raise UsageError(f"the snapshot has form {head['form']!r}, it must be {_FORM!r}")
-        speech = {k[7:]: leaf for k, leaf in tensors.items() if k.startswith("speech.")}
-        cache = {k[6:]: leaf for k, leaf in tensors.items() if k.startswith("cache.")}
+    with unpacked(_FORM, data) as (head, tensors):
+        cache = under("cache.", tensors)
         own = owner.cache.save_row(session.row)
         for name, leaf in cache.items():
             cache[name] = _filled(name, own[name], leaf)
-        owner.speech_state.load_row(session.listener.hearing.row, speech)
+        owner.speech_state.load_row(session.listener.hearing.row, under("speech.", tensors))
         owner.cache.load_row(session.row, cache)
         session.progress = _progress(head["progress"])
         waiting = enumerate(head.get("waiting", ()))
@@ -80,8 +66,6 @@ def restore_session(owner: AppendInterpreter, session: AppendSession, data: byte
         session.span_start_s = head["span_start_s"]
         session.text.restore(head["text"])
         session.policy = parse_policy(head["policy"])
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UsageError(f"the snapshot does not fit this model: {error}") from error
 
 
 def _used(name: str, leaf: Tensor, used: int) -> Tensor:

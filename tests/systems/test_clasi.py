@@ -17,6 +17,9 @@ from earvoice.session import Request
 from earvoice.systems.clasi import ClasiConfig
 from earvoice.train.agent_mixture import AgentMixture
 from earvoice.train.agent_turns import AgentExamples, grid_of
+from earvoice.train.export import export_model
+from earvoice.train.stage import RecipeConfig
+from earvoice.zoo import read_card
 from tests.systems.clasi_tiny import clasi, clasi_config, tokenizer
 
 
@@ -136,3 +139,9 @@ def test_the_grid_of_cut_offs():
     assert config.embedding_s == pytest.approx(0.08)
     assert config.most_embeddings == 30
     assert "<cut_30>" in config.control_tokens
+
+
+def test_its_card_has_no_policy_for_it_decides_by_itself(tmp_path):
+    recipe = RecipeConfig(name="clasi-tiny-en-de", system=clasi_config(), stages=())
+    folder = export_model(clasi(), tokenizer(), recipe, tmp_path / "model")
+    assert read_card(folder).policy is None
