@@ -33,7 +33,8 @@ from earvoice.models.transducer import BLANK, Transducer
 class TransducerSettings:
     """beams 1 is greedy. max_symbols: tokens a frame; max_pending: tokens that may stay open.
 
-    With more open than that, hypotheses that differ from the best in the first are dropped.
+    With more open than that, hypotheses that differ from the best in the first are dropped; and so
+    they are where the first was written more than `max_open_frames` frames ago (None: never).
     max_last: tokens in the last frame of a stream, in which all must come that has not come yet.
     """
 
@@ -42,10 +43,11 @@ class TransducerSettings:
     blank_penalty: float = 0.0
     max_pending: int = 100
     max_last: int = 100
+    max_open_frames: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("beams", "max_symbols", "max_pending", "max_last"):
-            if getattr(self, name) < 1:
+        for name in ("beams", "max_symbols", "max_pending", "max_last", "max_open_frames"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be 1 or more")
 
 
@@ -89,13 +91,14 @@ class SearchState:
         """The best hypothesis beyond what is final."""
         return self.hypotheses[0].tokens
 
-    def settle(self, *, most_open: int) -> list[Token]:
-        """Takes out the tokens that all hypotheses share: they are final."""
+    def settle(self, *, most_open: int, most_frames: int | None = None) -> list[Token]:
+        """Takes out the tokens that all hypotheses share, or that are open too long: final ones."""
         final: list[Token] = []
         while self.open:
             first = self.open[0].id
             agreed = [h for h in self.hypotheses if h.tokens and h.tokens[0].id == first]
-            if len(agreed) < len(self.hypotheses) and len(self.open) <= most_open:
+            late = most_frames is not None and self.frames - self.open[0].frame > most_frames
+            if len(agreed) < len(self.hypotheses) and len(self.open) <= most_open and not late:
                 break
             final.append(self.open[0])
             self.hypotheses = [
@@ -145,7 +148,9 @@ def search(
         for i in active:
             states[i].frames += 1
             # After every frame, so that it does not matter how many come in a call.
-            final[i] += states[i].settle(most_open=settings.max_pending)
+            final[i] += states[i].settle(
+                most_open=settings.max_pending, most_frames=settings.max_open_frames
+            )
     return final
 
 

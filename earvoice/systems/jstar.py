@@ -66,10 +66,17 @@ class SearchConfig(Config):
     max_symbols: Count = 10
     """Tokens a frame; a translated turn may come whole in one."""
     blank_penalty: float = 0.0
+    max_open_frames: Count | None = None
+    """Frames after which a token is final though not all hypotheses have it; None: never."""
 
     def settings(self) -> TransducerSettings:
         """For the search."""
-        return TransducerSettings(self.beams, self.max_symbols, self.blank_penalty)
+        return TransducerSettings(
+            beams=self.beams,
+            max_symbols=self.max_symbols,
+            blank_penalty=self.blank_penalty,
+            max_open_frames=self.max_open_frames,
+        )
 
 
 class JstarConfig(Config):
@@ -98,6 +105,8 @@ class JstarConfig(Config):
     search_st: SearchConfig = SearchConfig(max_symbols=60)
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
+    text_silence: Annotated[int, Field(ge=0)] = 0
+    """Frames of silence after a text, in which the rest of its translation is written. [o]"""
     text_source: bool = True
     """Embeddings of source tokens, for the objective `mt_transducer` and for `relay`."""
     relay: bool = False
@@ -237,6 +246,8 @@ class Jstar(nn.Module):
         source = self._source_tokens()
         repeats = round(sum(self.config.text_repeats) / 2)
         ids = torch.tensor(tokens, dtype=torch.long).repeat_interleave(repeats)
+        if last:
+            ids = torch.cat([ids, _silence(self.config)])
         slow = self.cascade.understand(source(ids)[None], state.cascade, [row])
         if last:
             owed = self.cascade.slow.flush(state.cascade.slow, [row])
@@ -306,7 +317,7 @@ class Jstar(nn.Module):
         for item, tokens in enumerate(batch.transcripts):
             ids = torch.tensor(tokens or [BLANK], dtype=torch.long)
             repeats = torch.randint(low, high + 1, (len(ids),), generator=generator)
-            ids = ids.repeat_interleave(repeats)
+            ids = torch.cat([ids.repeat_interleave(repeats), _silence(self.config)])
             rows.append(source(ids.to(source.weight.device)))
             read = TextFrames(batch.ends[item], repeats.cumsum(0).tolist())
             ends.append([read.frame(frame) for frame in batch.turn_ends[item]])
@@ -358,6 +369,11 @@ class TextFrames:
         """The last frame of the text that has been said by the end of a frame of speech."""
         tokens = bisect_right(self.spoken, spoken)
         return max(0, self.read[tokens - 1] - 1) if tokens else 0
+
+
+def _silence(config: JstarConfig) -> Tensor:
+    """Token ids of the frames after a text."""
+    return torch.full((config.text_silence,), BLANK, dtype=torch.long)
 
 
 def _per_token(losses: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:

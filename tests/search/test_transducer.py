@@ -176,6 +176,22 @@ def test_no_more_stays_open_than_may():
         assert states[1].hypotheses
 
 
+def test_nothing_stays_open_longer_than_it_may():
+    net = model(seed=3)
+    states = [begin(net), begin(net)]
+    x = stream(60, 5)
+    ages = [0, 0]
+    for frame in x.split(1):
+        for place, most in enumerate((None, 3)):
+            how = TransducerSettings(4, 3, 1.0, max_open_frames=most)
+            state = states[place]
+            search(net, [state], [frame], how)
+            if state.open:
+                ages[place] = max(ages[place], state.frames - state.open[0].frame)
+            assert state.hypotheses
+    assert ages[1] <= 3 < ages[0]
+
+
 def test_the_cap_on_tokens_a_frame():
     net = model(seed=4)
     for beams, cap in itertools.product((1, 3), (1, 2, 5)):
@@ -206,7 +222,7 @@ def test_a_blank_penalty_writes_more(beams):
     assert counts[0] <= counts[1] <= counts[2]
 
 
-@pytest.mark.parametrize("field", ["beams", "max_symbols", "max_pending"])
+@pytest.mark.parametrize("field", ["beams", "max_symbols", "max_pending", "max_open_frames"])
 def test_settings_that_make_no_sense(field):
     with pytest.raises(ValueError, match=field):
         TransducerSettings(**{field: 0})
