@@ -54,9 +54,6 @@ class TransducerConfig(Config):
     align_before: Annotated[int, Field(ge=0)] | None = None
     """Frames before a token can be known from which on it may be written; None: any time."""
     align_behind: Annotated[int, Field(ge=0)] = 10
-    align_spacing: Annotated[int, Field(ge=0)] = 0
-    """Frames between the beginnings of two tokens' windows, each of which then lasts
-    `align_behind` frames from its beginning; 0: tokens that are known at once share a window."""
     prune: Annotated[int, Field(ge=2)] | None = None
     """Prefixes a frame that are computed; None: all of them."""
     simple_weight: Positive = 0.5
@@ -183,8 +180,7 @@ class Transducer(nn.Module):
         if before is not None and ends is not None:
             at = _padded(ends, device)
             known = at if starts is None else _padded(starts, device)
-            spacing = self.config.align_spacing
-            windows = Windows.around(known, at, before, behind, counts, spacing)
+            windows = Windows.around(known, at, before, behind, counts)
             cells = windows.cells(counts, tokens, frames.shape[1])
         elif self.enc_simple is not None and self.pred_simple is not None:
             cheap = additive_lattice(self.enc_simple(frames), self.pred_simple(predicted), padded)

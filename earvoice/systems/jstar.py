@@ -105,8 +105,6 @@ class JstarConfig(Config):
     search_st: SearchConfig = SearchConfig(max_symbols=60)
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
-    text_silence: Annotated[int, Field(ge=0)] = 0
-    """Frames of silence after a text, in which the rest of its translation is written. [o]"""
     text_source: bool = True
     """Embeddings of source tokens, for the objective `mt_transducer` and for `relay`."""
     relay: bool = False
@@ -246,8 +244,6 @@ class Jstar(nn.Module):
         source = self._source_tokens()
         repeats = round(sum(self.config.text_repeats) / 2)
         ids = torch.tensor(tokens, dtype=torch.long).repeat_interleave(repeats)
-        if last:
-            ids = torch.cat([ids, _silence(self.config)])
         slow = self.cascade.understand(source(ids)[None], state.cascade, [row])
         if last:
             owed = self.cascade.slow.flush(state.cascade.slow, [row])
@@ -317,7 +313,7 @@ class Jstar(nn.Module):
         for item, tokens in enumerate(batch.transcripts):
             ids = torch.tensor(tokens or [BLANK], dtype=torch.long)
             repeats = torch.randint(low, high + 1, (len(ids),), generator=generator)
-            ids = torch.cat([ids.repeat_interleave(repeats), _silence(self.config)])
+            ids = ids.repeat_interleave(repeats)
             rows.append(source(ids.to(source.weight.device)))
             read = TextFrames(batch.ends[item], repeats.cumsum(0).tolist())
             ends.append([read.frame(frame) for frame in batch.turn_ends[item]])
@@ -369,11 +365,6 @@ class TextFrames:
         """The last frame of the text that has been said by the end of a frame of speech."""
         tokens = bisect_right(self.spoken, spoken)
         return max(0, self.read[tokens - 1] - 1) if tokens else 0
-
-
-def _silence(config: JstarConfig) -> Tensor:
-    """Token ids of the frames after a text."""
-    return torch.full((config.text_silence,), BLANK, dtype=torch.long)
 
 
 def _per_token(losses: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:

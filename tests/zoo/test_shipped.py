@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from earvoice.bench import conversations
 from earvoice.bench.quality import measure, sentence_items
+from earvoice.data.conversations import load_conversations
 from earvoice.data.manifest import load_talks
+from earvoice.data.synth.conversation.corpus import make_conversations
+from earvoice.data.synth.conversation.plan import ConversationSpec
 from earvoice.data.synth.corpus import synthesise
 from earvoice.data.synth.engines import is_installed
 from earvoice.data.synth.plan import CorpusSpec
@@ -79,3 +83,17 @@ def test_sentences_never_seen_are_translated(name, src, tgt, spoken):
     found = measure(load(name), items, Request(src, tgt), WHOLE, "sentences")
     assert found.items == 12
     assert found.bleu > LEAST[name]
+
+
+@pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.system == "jstar"])
+def test_two_people_are_understood(name, tmp_path):
+    spec = ConversationSpec(
+        "test", 0.03, 77, minutes=(0.9, 1.0), snrs=("clean",), overlap=0.0, bystander=0.0, rooms=1
+    )
+    make_conversations(spec, tmp_path, jobs=1)
+    found = conversations.measure(load(name), list(load_conversations(tmp_path)))
+    figures = conversations.figures(found, "conversations")
+    assert figures["turns"] > 20
+    assert figures["wer"] < MOST_WER
+    assert figures["bleu"] > LEAST[name]

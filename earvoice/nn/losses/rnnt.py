@@ -148,28 +148,15 @@ class Windows:
 
     @classmethod
     def around(
-        cls,
-        starts: Tensor,
-        ends: Tensor,
-        before: int,
-        behind: int,
-        frames: Tensor,
-        spacing: int = 0,
+        cls, starts: Tensor, ends: Tensor, before: int, behind: int, frames: Tensor
     ) -> Windows:
         """From `starts - before` to `ends + behind`, within the real frames of each item.
 
         Shapes: starts, ends [B, U]: the frames in which a token can be known and in which it should
-        be; for a transcript both are where the word ends. frames [B]. spacing: windows begin at
-        least so many frames after the one before, and end `behind` frames after their beginning:
-        tokens that are known at once are spread over the frames that follow, as many as fit.
+        be; for a transcript both are where the word ends. frames [B].
         """
         last = (frames - 1)[:, None]
-        low = (starts - before).clamp(min=0)
-        if spacing and low.shape[1]:
-            moved = spacing * torch.arange(low.shape[1], device=low.device)
-            low = (low - moved).cummax(1).values + moved
-            ends = low
-        low = low.minimum(last)
+        low = (starts - before).clamp(min=0).minimum(last)
         high = (ends + behind).clamp(min=0).minimum(last)
         if ends.shape[1]:
             low, high = low.cummax(1).values, high.cummax(1).values

@@ -293,14 +293,3 @@ def test_no_path_is_infinite_and_changes_nothing():
     assert loss.item() == math.inf
     for grad in gradients(loss.sum(), [blank, label]):
         assert grad.abs().max().item() == 0.0
-
-
-def test_windows_with_spacing_begin_one_after_the_other():
-    known = torch.tensor([[0, 3, 3, 3, 9, 30, 30, 30], [5, 5, 5, 5, 5, 5, 5, 5]])
-    windows = Windows.around(known, known, 0, 4, torch.tensor([32, 40]), spacing=1)
-    assert windows.low.tolist() == [[0, 3, 4, 5, 9, 30, 31, 31], [5, 6, 7, 8, 9, 10, 11, 12]]
-    assert windows.high.tolist()[0] == [4, 7, 8, 9, 13, 31, 31, 31]
-    apart = Windows.around(known, known, 0, 4, torch.tensor([32, 40]), spacing=2)
-    assert apart.low[1].tolist() == [5, 7, 9, 11, 13, 15, 17, 19]
-    none = Windows.around(known[:, :0], known[:, :0], 0, 4, torch.tensor([32, 40]), spacing=1)
-    assert none.low.shape == (2, 0)
