@@ -140,12 +140,17 @@ def find(model: str | Path, root: Path = ROOT) -> Path:
 def pick_model(src_lang: str | None, tgt_lang: str | None, root: Path = ROOT) -> ModelCard:
     """The zoo's model for a pair of languages (None: any); the default model if it fits.
 
+    One that hears two people only where nothing else translates that: it may want an array of
+    microphones.
+
     Errors: `UsageError` listing the pairs there are.
     """
     cards = list_models(root)
     fitting = [
         card
-        for card in sorted(cards, key=lambda card: card.name != DEFAULT_MODEL)
+        for card in sorted(
+            cards, key=lambda card: (card.system == "jstar", card.name != DEFAULT_MODEL)
+        )
         if card.has(src_lang, tgt_lang)
     ]
     if fitting:

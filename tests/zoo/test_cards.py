@@ -113,6 +113,15 @@ def several(tmp_path, directions):
     return read_card(tmp_path)
 
 
+def test_a_model_for_two_people_is_the_last_that_is_picked(zoo):
+    folder = zoo / "a-conversation"
+    folder.mkdir()
+    card = CARD | {"name": folder.name, "system": "jstar", "tgt_langs": ["de", "es", "it"]}
+    (folder / "model.json").write_text(json.dumps(card))
+    assert pick_model("en", "es", zoo).name == "other-en-es"
+    assert pick_model("en", "it", zoo).name == "a-conversation"
+
+
 def test_a_direction_is_chosen_by_what_is_said(tmp_path):
     card = several(tmp_path, ["en-de", "de-en", "fr-en"])
     assert card.pair() == ("en", "de")
