@@ -76,7 +76,7 @@ def test_a_stage_may_come_from_another_run(tmp_path):
     reuse = {"a": str(tmp_path / "first/a")}
     run_recipe(both, Options(quiet=True, reuse=reuse))
     assert not (tmp_path / "second/a").exists()  # it is not trained again
-    with pytest.raises(ConfigError, match="nothing left to train"):
+    with pytest.raises(ConfigError, match="nothing is left to train"):
         run_recipe(recipe(tmp_path / "third", ("a", {})), Options(quiet=True, reuse=reuse))
     run_recipe(recipe(tmp_path / "first", ("a", {}), ("b", {"lm.*": "a"})), QUIET)
     assert equal(weights(tmp_path / "first", "b"), weights(tmp_path / "second", "b"))
