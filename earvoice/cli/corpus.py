@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
         help="interpreted: slips, rare terms, references back (en-zh, zh-en)",
     )  # fmt: skip
     synth.add_argument(
-        "--focus", choices=("terms", "reference"), default="", help="a test set of only these"
+        "--focus", choices=("terms", "list", "reference"), default="", help="nothing but these"
     )
     synth.add_argument("--out", type=Path, required=True, help="folder; an unfinished one goes on")
     info = actions.add_parser("info", help="hours, talks, sentences, voices of a corpus")

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from earvoice.config import Config, Count, check_divides
 from earvoice.nn.attention import attend
+from earvoice.nn.losses.presence import balanced_presence, pointing_loss, two_way_contrast
 
 _START_SCALE, _START_BIAS = 10.0, -5.0
 """Of the pre-filter's logits: nearly orthogonal vectors begin as "not in it"."""
+_POINTING = 0.3
 
 
 class RetrieverConfig(Config):
@@ -102,6 +104,12 @@ class Listening(nn.Module):
         y = attend(q, k, v).transpose(1, 2).flatten(2)
         letters = letters + self.out(y)
         return letters + self.feed(letters)
+
+    def attention(self, letters: Tensor, heard: Tensor) -> Tensor:
+        """Where letters [B, N, D] look in frames [B, T, D]: [B, H, N, T]."""
+        q = self._split(self.query(self.norm(letters)))
+        k = self._split(self.key_value(self.heard_norm(heard)).chunk(2, dim=-1)[0])
+        return ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).softmax(-1)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -187,8 +195,7 @@ class Retriever(nn.Module):
         Shapes: frames [B, T, E], T at most `window_frames`; states [K, C, D], real [K, C]
         -> [B, K].
         """
-        place = torch.arange(frames.shape[1], device=frames.device)
-        heard = self.heard(frames) + self.frame_place(place)
+        heard = self._placed(frames)
         # Letters listen by themselves: those of all terms in one row, without the padding.
         row = states[real].expand(len(frames), -1, -1)
         for layer in self.listening:
@@ -199,40 +206,53 @@ class Retriever(nn.Module):
         pooled = torch.cat([_mean(x, real.expand(len(frames), -1, -1)), worst], dim=-1)
         return self.score_of(self.norm(pooled))[..., 0].float()
 
+    def _placed(self, frames: Tensor) -> Tensor:
+        """Frames as letters hear them, with their places in the window."""
+        place = torch.arange(frames.shape[1], device=frames.device)
+        return self.heard(frames) + self.frame_place(place)
+
     # ---------------------------------------------------------------- training
 
-    def losses(self, frames: Tensor, terms: Sequence[str], present: Tensor) -> dict[str, Tensor]:
-        """Binary cross entropy of scorer and pre-filter over all pairs of a batch.
+    def losses(
+        self, frames: Tensor, terms: Sequence[str], present: Tensor, said: Tensor
+    ) -> dict[str, Tensor]:
+        """What scorer and pre-filter learn from, over all pairs of a batch.
 
-        Positive and negative pairs weigh the same in all, whatever their number.
-        Shapes: frames [B, T, E]; present [B, K] bool: term k is in window b.
+        Binary cross entropy as in the paper (section 3.4), and ours: contrast both ways, and that
+        letters look at where they are said.
+        Shapes: frames [B, T, E]; present [B, K] bool: term k is in window b; said [B, K, 2]: its
+        first frame there and the one behind its last, both 0 where it is not.
         """
         states, real = self.keys(self.spell(terms))
         logits = self.score(frames, states, real)
         near = self.spans(frames, frames.shape[1]) @ self.key_vectors(states, real).T
         coarse = near.amax(1) * self.scale.exp() + self.bias
-        loss, filter_loss = _balanced(logits, present), _balanced(coarse, present)
+        scored = [balanced_presence(x, present) + two_way_contrast(x, present)
+                  for x in (logits, coarse)]
+        pointing = self._pointing(frames, states, real, said)
         with torch.no_grad():
             # How often a term that is there comes before all that are not.
             best_wrong = logits.masked_fill(present, float("-inf")).amax(1, keepdim=True)
             found = (logits > best_wrong)[present].float().mean()
+            best_coarse = coarse.masked_fill(present, float("-inf")).amax(1, keepdim=True)
+            filtered = (coarse > best_coarse)[present].float().mean()
         return {
-            "loss": loss + filter_loss,
-            "bce": loss.detach(),
-            "filter": filter_loss.detach(),
+            "loss": scored[0] + scored[1] + _POINTING * pointing,
+            "scorer": scored[0].detach(),
+            "filter": scored[1].detach(),
+            "pointing": pointing.detach(),
             "retrieval": found,
+            "filter_retrieval": filtered,
         }
+
+    def _pointing(self, frames: Tensor, states: Tensor, real: Tensor, said: Tensor) -> Tensor:
+        """Of the first layer that listens, over the pairs that are there."""
+        window, term = (said[..., 1] > 0).nonzero(as_tuple=True)
+        attention = self.listening[0].attention(states[term], self._placed(frames)[window])
+        return pointing_loss(attention, real[term], said[window, term])
 
 
 def _mean(x: Tensor, real: Tensor) -> Tensor:
     """Means over real letters; 0 of none. [..., C, D], [..., C] -> [..., D]."""
     weights = real[..., None].to(x.dtype)
     return (x * weights).sum(-2) / weights.sum(-2).clamp(min=1)
-
-
-def _balanced(logits: Tensor, present: Tensor) -> Tensor:
-    losses = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none")
-    weight = present.float()
-    positive = (losses * weight).sum() / weight.sum().clamp(min=1)
-    negative = (losses * (1 - weight)).sum() / (1 - weight).sum().clamp(min=1)
-    return (positive + negative) / 2

@@ -25,7 +25,8 @@ Deviations and what the paper leaves open:
     C3  a training example begins at a random earlier cut-off with the chunks before it in the
         memory, as a live round does (eq. 2 shows the whole recording from its start)
     C4  memory within `memory_tokens`, window within `window_s`; the paper bounds neither
-    C5  the retriever's attention, pooling and pre-filter (`earvoice.models.retriever`)
+    C5  the retriever's attention, pooling and pre-filter, and two losses beside the paper's
+        (`earvoice.models.retriever`)
     C6  the memory is ours to fill: with words and translations of the turns that are left, terms
         of those that are gone, and a context given before the talk
     ours  `phones`: a head with which a small encoder learns to hear
@@ -300,7 +301,7 @@ class Clasi(nn.Module):
         if self.retriever is None:
             raise RuntimeError("this configuration has no retriever: set `retriever`")
         frames = self.encoder(batch.samples)[:, batch.lead_frames :]
-        return self.retriever.losses(frames, batch.terms, batch.present)
+        return self.retriever.losses(frames, batch.terms, batch.present, batch.said)
 
     def _speech(self, batch: Any) -> list[Tensor]:
         """Each item's embeddings [N, D]: of its audio after the lead, or of its words."""

@@ -25,6 +25,9 @@ class AgentMixture(Config):
     """text: sentences of the grammar, without sound; each word stands where it would be heard."""
     style: Literal["plain", "interpreted"] = "plain"
     """Of the grammar's talks: interpreted ones have invented terms, fillers, references."""
+    focuses: dict[Literal["", "terms", "list", "reference"], Share] = Field(default_factory=dict)
+    """Weights of what the interpreted talks of a text are about (`interpreted.talks`); none: talks
+    with a term in each sentence for `with_term` of the turns, mixed ones for the others."""
     batch: Count = 12
     bucket: Count = 1
     """So many batches are sorted by length together, which saves padding."""
@@ -60,9 +63,13 @@ class AgentMixture(Config):
     """Only talks without noise and room."""
 
     @model_validator(mode="after")
-    def _some_task(self) -> AgentMixture:
+    def _fits(self) -> AgentMixture:
         if not self.asr + self.mt + self.st:
             raise ValueError("asr, mt and st may not all be 0")
+        if self.focuses and not any(self.focuses.values()):
+            raise ValueError("focuses may not all be 0")
+        if self.focuses and (self.source, self.style) != ("text", "interpreted"):
+            raise ValueError("focuses are for source text and style interpreted: a corpus has its own")
         return self
 
 

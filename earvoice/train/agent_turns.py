@@ -297,7 +297,10 @@ class AgentExamples:
     def _invented(self, rng: random.Random, pair: Pair) -> tuple[Talk, list[Chunk]]:
         """A talk of the grammar, which serves for some examples of its batches."""
         interpreted = self.mixture.style == "interpreted"
+        focuses = self.mixture.focuses
         focus = "terms" if interpreted and rng.random() < self.mixture.with_term else ""
+        if focuses:
+            focus = rng.choices(tuple(focuses), tuple(focuses.values()))[0]
         waiting = self._waiting.setdefault((pair, focus), [])
         if not waiting:
             talk = silent_talk(

@@ -7,6 +7,7 @@ terms, which are a few words of a talk and all that a glossary is for, are drawn
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,13 +39,15 @@ class RetrieveBatch:
     """What `retrieve` gets.
 
     samples [B, W]: lead and window; lead_frames: encoder frames before the window; terms: K of
-    them; present [B, K]: which are said in which window, from beginning to end.
+    them; present [B, K]: which are said in which window, from beginning to end; said [B, K, 2]:
+    first frame of the window in which they are (for the first time), and the one behind the last.
     """
 
     samples: Tensor
     lead_frames: int
     terms: tuple[str, ...]
     present: Tensor
+    said: Tensor
     audio_s: float
     tokens: int
 
@@ -98,14 +101,18 @@ class RetrieveExamples:
                 noted |= {miss: name} if name else {}
         terms = list(dict.fromkeys(terms))
         said = [(_plain(window.words), _apart(window.words)) for window in windows]
-        present = [[_is_in(term, *texts) for term in terms] for texts in said]
+        present = torch.tensor([[_is_in(term, *texts) for term in terms] for texts in said])
+        places = torch.zeros(*present.shape, 2, dtype=torch.long)
+        for row, place in present.nonzero().tolist():
+            places[row, place] = torch.tensor(self._place(windows[row], terms[place]))
         terms = self._spelled(terms, noted, rng)
         samples = np.stack([self._samples(window, lead, rng) for window in windows])
         return RetrieveBatch(
             samples=torch.from_numpy(samples),
             lead_frames=lead // self.frame,
             terms=tuple(terms),
-            present=torch.tensor(present),
+            present=present,
+            said=places,
             audio_s=samples.size / SAMPLE_RATE,
             tokens=len(terms),
         )
@@ -166,6 +173,13 @@ class RetrieveExamples:
                 spelled[place] = term if new in spelled else new
         return spelled
 
+    def _place(self, window: _Window, term: str) -> tuple[int, int]:
+        """Frames of a window in which a term is said for the first time."""
+        first, last = _said_by(window.words, term)
+        start_s, frame_s = window.start / SAMPLE_RATE, self.frame / SAMPLE_RATE
+        begin = int((first.start_s - start_s) / frame_s)
+        return begin, max(begin + 1, math.ceil((last.end_s - start_s) / frame_s))
+
     def _samples(self, window: _Window, lead: Samples, rng: random.Random) -> np.ndarray:
         size = lead + self.window
         samples = np.zeros(size, dtype=np.float32)
@@ -206,6 +220,17 @@ def _apart(words: Sequence[TimedWord]) -> str:
 def _is_in(term: str, text: str, apart: str) -> bool:
     """Whether a term is said: as whole words, but for scripts that show none."""
     return term in text if any(map(is_spaceless, term)) else f" {term} " in apart
+
+
+def _said_by(words: Sequence[TimedWord], term: str) -> tuple[TimedWord, TimedWord]:
+    """The first and the last word of the first place where a term is said; it is somewhere."""
+
+    def holds(part: Sequence[TimedWord]) -> bool:
+        return _is_in(term, _plain(part), _apart(part))
+
+    end = next(end for end in range(1, len(words) + 1) if holds(words[:end]))
+    first = next(first for first in reversed(range(end)) if holds(words[first:end]))
+    return words[first], words[end - 1]
 
 
 def _long_enough(term: str) -> bool:

@@ -62,11 +62,12 @@ def test_it_learns_which_term_is_in_which_window():
     voices = torch.randn(4, 12, generator=generator)
     optim = torch.optim.Adam(net.parameters(), 1e-2)
     present = torch.eye(4, dtype=torch.bool)
+    said = present[..., None] * torch.tensor([8, 16])
     first = None
     for _ in range(150):
         frames = 0.3 * torch.randn(4, 24, 12, generator=generator)
         frames[:, 8:16] += voices[:, None]
-        losses = net.losses(frames, terms, present)
+        losses = net.losses(frames, terms, present, said)
         first = losses["loss"].item() if first is None else first
         optim.zero_grad()
         losses["loss"].backward()

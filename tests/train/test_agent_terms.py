@@ -2,6 +2,10 @@
 
 import random
 
+import numpy as np
+import pytest
+import torch
+
 from earvoice.data.chunks import chunks_of
 from earvoice.data.near import near_miss
 from earvoice.data.synth.interpreted.terms import term_of_id
@@ -126,3 +130,25 @@ def test_names_stand_on_both_sides():
     for name, target in names_in(chunks):
         assert name == target
         assert any(name in chunk.translation for chunk in chunks)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_term_is_where_its_words_are(language, monkeypatch):
+    talks = term_talks(4, language)
+    made = examples(talks, batch=6, noted=0.7)
+    windows = []
+    window = made._window
+    monkeypatch.setattr(made, "_window", lambda *args: windows.append(window(*args)) or windows[-1])
+    monkeypatch.setattr(made, "_samples", lambda *args: np.zeros(640, dtype=np.float32))
+    batch = made.batch(3)
+    assert torch.equal(batch.said[..., 1] > 0, batch.present)
+    for row, place in batch.present.nonzero().tolist():
+        begin, end = (windows[row].start + 640 * n for n in batch.said[row, place].tolist())
+        inside = [
+            word for word in windows[row].words
+            if word.start_s * 16000 >= begin - 641 and word.end_s * 16000 <= end + 641
+        ]  # fmt: skip
+        assert retrieval._is_in(
+            batch.terms[place], retrieval._plain(inside), retrieval._apart(inside)
+        )
+        assert len(inside) <= batch.terms[place].count(" ") + 4

@@ -10,6 +10,7 @@ import numpy as np
 
 from earvoice.data.synth.engines import is_installed, usable_voices
 from earvoice.data.synth.grammar import LANGUAGES
+from earvoice.data.synth.interpreted.talks import FOCUSES
 from earvoice.data.synth.render import RULES, Focus, Split, Style, TalkSpec
 from earvoice.data.synth.voices import ACCENTS_OF, Voice
 from earvoice.errors import UsageError
@@ -71,10 +72,10 @@ class CorpusSpec:
 
     def _check_style(self) -> None:
         known = self.style in ("plain", "interpreted")
-        if not known or self.focus not in ("", "terms", "reference"):
+        if not known or self.focus not in FOCUSES:
             raise UsageError(
                 f"style is {self.style!r} with focus {self.focus!r}; it must be plain or "
-                "interpreted, the focus of the latter terms or reference"
+                "interpreted, the focus of the latter terms, list or reference"
             )
         if self.style == "plain" and self.focus:
             raise UsageError(f"focus is {self.focus!r}: only --style interpreted has one")

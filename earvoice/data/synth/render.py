@@ -29,7 +29,7 @@ Float32 = NDArray[np.float32]
 Split = Literal["train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth"]
 
 Style = Literal["plain", "interpreted"]
-Focus = Literal["", "terms", "reference"]
+Focus = Literal["", "terms", "list", "reference"]
 
 _BATCH = 12
 _PAUSE_S = (0.15, 1.2)

@@ -1,7 +1,7 @@
 """Talks as interpreters hear them, in English or Chinese, translated into the other.
 
-focus: "" mixes everything; "terms" names an invented term in each sentence; "reference" is nothing
-but passages that refer back.
+focus: "" mixes everything; "terms" names an invented term in each sentence; "list" reads out terms
+and nothing else, other ones all the time; "reference" is nothing but passages that refer back.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from earvoice.data.synth.interpreted.exchange import exchanged
 from earvoice.data.synth.interpreted.reference import LANGUAGES, episode, says_they
 from earvoice.data.synth.interpreted.terms import KINDS, Term, invent
 
-FOCUSES = ("", "terms", "reference")
+FOCUSES = ("", "terms", "list", "reference")
 _PER_KIND = 3
 """Invented terms of each kind in a talk; they come again and again, as in real talks."""
 _EPISODES, _WITH_TERM = 0.15, 0.45
 _MARKS = ",.?，。？"
+_FEWEST_LISTED, _MOST_LISTED = 2, 4
 _THINGS = frozenset(("soft", "device", "product"))
 
 
@@ -51,6 +52,8 @@ def interpreted_talk(
     while len(found) < sentences:
         if focus == "reference" or (focus == "" and rng.random() < _EPISODES):
             found += episode(rng, topic, split, language, decisive=focus == "reference")
+        elif focus == "list":
+            found.append(_listed(rng, topic, split, language))
         elif focus == "terms" or rng.random() < _WITH_TERM:
             found.append(_with_terms(rng, topic, split, language, terms))
         else:
@@ -89,6 +92,32 @@ def _with_terms(
     sentence = checked(topic, make, split, language, languages=LANGUAGES)[1]
     notes = [note for term in used if (note := _note(term, sentence)) is not None]
     return replace(sentence, notes=dict(sentence.notes) | {"terms": notes})
+
+
+def _listed(rng: random.Random, topic: str, split: str, language: str) -> Sentence:
+    """Some terms one after the other: "Kamilo, Temora Bay, Verasto." No grammar helps with these."""
+    count = rng.randint(_FEWEST_LISTED, _MOST_LISTED)
+    terms = [invent(rng, rng.choice(KINDS), split) for _ in range(count)]
+    target = "en" if language == "zh" else "zh"
+    heard, ends = _enumerated([term.form(language) for term in terms], language)
+    written, places = _enumerated([term.form(target) for term in terms], target)
+    first = [0, *(end + 1 for end in places)]
+    needs = [ends[sum(place >= start for start in first[1:])] for place in range(len(written))]
+    sentence = Sentence(heard, {target: written}, {target: tuple(needs)}, topic, language)
+    notes = [note for term in dict.fromkeys(terms) if (note := _note(term, sentence)) is not None]
+    return replace(sentence, notes={"terms": notes})
+
+
+def _enumerated(forms: Sequence[str], language: str) -> tuple[tuple[str, ...], list[int]]:
+    """The words of a list with its punctuation, and the last word of each member."""
+    comma, stop = ("，", "。") if language == "zh" else (",", ".")
+    words: list[str] = []
+    ends: list[int] = []
+    for place, form in enumerate(forms, start=1):
+        *before, last = form.split()
+        words += [*before, last + (stop if place == len(forms) else comma)]
+        ends.append(len(words) - 1)
+    return tuple(words), ends
 
 
 def _names_stay(item: Derivation) -> bool:
