@@ -18,7 +18,8 @@ from earvoice.loading import load
 from earvoice.models.files import write_manifest
 from earvoice.models.layout import lay_out_for_inference
 from earvoice.policies import WaitK
-from earvoice.sessions.append import AppendInterpreter, wait_of
+from earvoice.sessions.append import AppendInterpreter
+from earvoice.sessions.append_session import wait_of
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS, Fasst, FasstConfig
 from earvoice.text.tokenizer import FILE_NAME, Tokenizer
 from earvoice.zoo import DEFAULT_MODEL, ModelCard, find_model, list_models

@@ -227,8 +227,9 @@ class Retriever(nn.Module):
         logits = self.score(frames, states, real)
         near = self.spans(frames, frames.shape[1]) @ self.key_vectors(states, real).T
         coarse = near.amax(1) * self.scale.exp() + self.bias
-        scored = [balanced_presence(x, present) + two_way_contrast(x, present)
-                  for x in (logits, coarse)]
+        scored = [
+            balanced_presence(x, present) + two_way_contrast(x, present) for x in (logits, coarse)
+        ]
         pointing = self._pointing(frames, states, real, said)
         with torch.no_grad():
             # How often a term that is there comes before all that are not.

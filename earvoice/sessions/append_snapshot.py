@@ -18,7 +18,8 @@ from earvoice.sessions.snapshot import packed, told_policy, under, unpacked
 from earvoice.text.prompt import Prompt
 
 if TYPE_CHECKING:
-    from earvoice.sessions.append import AppendInterpreter, AppendSession
+    from earvoice.sessions.append import AppendInterpreter
+    from earvoice.sessions.append_session import AppendSession
 
 _FORM = "append-1"
 

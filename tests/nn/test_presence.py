@@ -47,4 +47,6 @@ def test_letters_point_along_the_term():
     assert pointing_loss(along, real, spans).item() < 1e-6
     assert pointing_loss(back, real, spans).item() > 5
     everywhere = torch.full((1, 2, 5, 40), 1 / 40)
-    assert pointing_loss(everywhere, real, spans).item() == pytest.approx(math.log(8))  # five of forty frames
+    assert pointing_loss(everywhere, real, spans).item() == pytest.approx(
+        math.log(8)
+    )  # five of forty frames

@@ -281,3 +281,27 @@ def test_a_corpus_on_disk_has_its_glossary(tmp_path: Path) -> None:
     assert joined(target.units) == target.text
     assert len(target.units) == len(target.needs)
     assert " " not in target.text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_list_is_of_terms_and_divides_between_them(language: str) -> None:
+    target = "en" if language == "zh" else "zh"
+    said = set()
+    for sentence in interpreted_talk(random.Random(5), 30, "train", language, "list")[1:]:
+        notes = sentence.notes["terms"]
+        said |= {note["id"] for note in notes}
+        assert 1 <= len(notes) <= 4
+        for note in notes:
+            assert split_of_term(note["id"].partition(":")[2].split("-")) == "train"
+            # A term can be translated as soon as its own words are heard.
+            last = sentence.targets[target].index(
+                next(
+                    word for word in sentence.targets[target]
+                    if word.strip(",.，。") == note["targets"][target]["text"].split()[-1]
+                )
+            )  # fmt: skip
+            assert sentence.needs[target][last] == note["words"][-1]
+        listed = {place for note in notes for place in note["words"]}
+        slips = set(sentence.notes.get("disfluent", ()))
+        assert listed | slips == set(range(len(sentence.source)))
+    assert len(said) > 50

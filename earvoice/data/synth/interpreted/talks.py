@@ -95,7 +95,7 @@ def _with_terms(
 
 
 def _listed(rng: random.Random, topic: str, split: str, language: str) -> Sentence:
-    """Some terms one after the other: "Kamilo, Temora Bay, Verasto." No grammar helps with these."""
+    """Some terms one after the other, where no grammar helps: Kamilo, Temora Bay, Verasto."""
     count = rng.randint(_FEWEST_LISTED, _MOST_LISTED)
     terms = [invent(rng, rng.choice(KINDS), split) for _ in range(count)]
     target = "en" if language == "zh" else "zh"
