@@ -69,9 +69,7 @@ class AgentMixture(Config):
         if self.focuses and not any(self.focuses.values()):
             raise ValueError("focuses may not all be 0")
         if self.focuses and (self.source, self.style) != ("text", "interpreted"):
-            raise ValueError(
-                "focuses are for text of style interpreted: a corpus has its own"
-            )
+            raise ValueError("focuses are for text of style interpreted: a corpus has its own")
         return self
 
 
