@@ -48,6 +48,8 @@ class AgentMixture(Config):
     """Share of the terms that are said and not told, so that near misses stand there alone."""
     respelled: Probability = 0.0
     """Share of turns with sound whose told terms are spelled anew, so that they must be copied."""
+    exchanged: Probability = 0.0
+    """Share of turns in which what is told is translated by something else: sound tells nothing."""
     spread: Probability = 0.0
     """Share of texts in which a word's tokens fill its time one after the other, as its sounds do;
     in the others each slot is the mean of them all."""

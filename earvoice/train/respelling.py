@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from earvoice.data.synth.interpreted.terms import respelled, term_of_id
+from earvoice.data.synth.interpreted.terms import KINDS, invent, respelled, term_of_id
 
 Pair = tuple[str, str]
 
@@ -40,6 +40,13 @@ class Respelling:
                 sources[term[0]], targets[term[1]] = new.form(pair[0]), new.form(pair[1])
         return cls(sources, targets)
 
+    def exchanged(self, rng: random.Random, told: Sequence[Pair], pair: Pair) -> Respelling:
+        """The same with other targets for all that is told, which have nothing to do with it."""
+        other = {
+            target: invent(rng, rng.choice(KINDS), "train").form(pair[1]) for _, target in told
+        }
+        return Respelling(self.sources, other)
+
     def source(self, text: str) -> str:
         """A text of the source language with its terms spelled anew."""
         return _replaced(text, self.sources)
@@ -51,9 +58,7 @@ class Respelling:
     def terms(self, told: Sequence[Pair]) -> tuple[Pair, ...]:
         """The terms of a prompt."""
         return tuple(
-            (self.sources[source], self.targets[target])
-            if source in self.sources and target in self.targets
-            else (source, target)
+            (self.sources.get(source, source), self.targets.get(target, target))
             for source, target in told
         )
 
