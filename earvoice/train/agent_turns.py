@@ -224,7 +224,7 @@ class AgentExamples:
         spelling = Respelling()
         if not written and rng.random() < mixture.respelled:
             spelling = Respelling.drawn(rng, known.terms, noted_terms(talk, pair), pair)
-        if rng.random() < mixture.exchanged:
+        if mixture.exchanged and rng.random() < mixture.exchanged:
             spelling = spelling.exchanged(rng, known.terms, pair)
         if spelling.sources or spelling.targets:
             known = _spelled(known, spelling)

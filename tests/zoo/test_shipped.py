@@ -17,6 +17,7 @@ from earvoice.data.synth.plan import CorpusSpec
 from earvoice.loading import load
 from earvoice.models.files import verify_manifest
 from earvoice.policies import WaitK
+from earvoice.reproduce.agent import quick
 from earvoice.session import Request
 from earvoice.zoo import list_models
 
@@ -30,6 +31,8 @@ LEAST = dict.fromkeys(CARDS, 60.0) | {
 }
 """BLEU of a dozen sentences, or of two conversations, far below what a whole test set gives."""
 MOST_WER = 35.0
+LEAST_FOUND, LEAST_GAIN = 60.0, 15.0
+"""Percent of spoken terms among the first five of 200, and of terms that only a glossary brings."""
 
 
 def directions(card):
@@ -103,3 +106,11 @@ def test_two_people_are_understood(name, tmp_path):
     assert figures["turns"] > 20
     assert figures["wer"] < MOST_WER
     assert figures["bleu"] > LEAST[name]
+
+
+@pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.system == "clasi"])
+def test_an_agent_hears_and_uses_terms_of_its_listener(name):
+    figures = quick(load(name), cases=10, keys=200, seed=77)
+    assert figures["retriever_top5"] >= LEAST_FOUND
+    assert figures["term_recall_with"] >= figures["term_recall_without"] + LEAST_GAIN
