@@ -48,6 +48,8 @@ class RetrieverConfig(Config):
     spans: Annotated[tuple[Count, ...], Field(min_length=1)] = (8, 16, 32)
     span_hop: Count = 4
     candidates: Count = 16  # of a window, from the pre-filter
+    alike: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Cosine of the vectors from which on two terms sound so alike that only one is in a place."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RetrieverConfig:
@@ -168,6 +170,11 @@ class Retriever(nn.Module):
         halves = torch.cat([_mean(states, first), _mean(states, real & ~first)], dim=-1)
         return F.normalize(self.key_vector(halves).float(), dim=-1)
 
+    def alike(self, terms: Sequence[str]) -> Tensor:
+        """Which terms sound so alike that they cannot be heard in the same place. [K, K] bool."""
+        vectors = self.key_vectors(*self.keys(self.spell(terms)))
+        return vectors @ vectors.T >= self.config.alike
+
     # ---------------------------------------------------------------- audio
 
     def spans(self, frames: Tensor, new: int) -> Tensor:
@@ -249,7 +256,9 @@ class Retriever(nn.Module):
     def _pointing(self, frames: Tensor, states: Tensor, real: Tensor, said: Tensor) -> Tensor:
         """Of the first layer that listens, over the pairs that are there."""
         window, term = (said[..., 1] > 0).nonzero(as_tuple=True)
-        attention = self.listening[0].attention(states[term], self._placed(frames)[window])
+        first = self.listening[0]
+        assert isinstance(first, Listening)
+        attention = first.attention(states[term], self._placed(frames)[window])
         return pointing_loss(attention, real[term], said[window, term])
 
 

@@ -105,13 +105,29 @@ class TermSpotter:
         ]
 
     def best(self, first: int, most: int) -> list[Hit]:
-        """The best hit of each term whose window ends after frame `first`; forgets older ones."""
+        """The best hit of each term whose window ends after frame `first`; forgets older ones.
+
+        Of terms that sound alike only the best is taken, unless their windows do not meet.
+        """
         self.hits = [hit for hit in self.hits if hit.end > first]
         best: dict[str, Hit] = {}
         for hit in self.hits:
             if hit.score > best.get(hit.entry.key, _NONE).score:
                 best[hit.entry.key] = hit
-        return sorted(best.values(), key=lambda hit: (-hit.score, hit.entry.key))[:most]
+        found = sorted(best.values(), key=lambda hit: (-hit.score, hit.entry.key))
+        return self._without_rivals(found)[:most]
+
+    def _without_rivals(self, found: list[Hit]) -> list[Hit]:
+        """Hits, best first, without those that sound like a better one of the same place."""
+        if len(found) < 2:
+            return found
+        alike = self._retriever.alike([hit.entry.source for hit in found]).tolist()
+        taken: list[int] = []
+        for place, hit in enumerate(found):
+            others = [found[other] for other in taken if alike[place][other]]
+            if not any(hit.start < other.end and other.start < hit.end for other in others):
+                taken.append(place)
+        return [found[place] for place in taken]
 
     def forget(self, keys: frozenset[str]) -> None:
         """Drops hits of terms that are no longer in the glossary."""

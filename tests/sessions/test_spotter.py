@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.models.retriever import Retriever, RetrieverConfig
 from earvoice.sessions import term_index
-from earvoice.sessions.spotter import TermSpotter
+from earvoice.sessions.spotter import Hit, TermSpotter
 from earvoice.sessions.term_index import FaissIndex, PlainIndex, TermStore, TermView
 
 CONFIG = RetrieverConfig(
@@ -110,6 +110,29 @@ def test_the_best_hit_of_a_term_counts_and_old_ones_are_forgotten(retriever):
     for hit in best:
         own = [other.score for other in spotter.hits if other.entry == hit.entry]
         assert hit.score == max(own)
+
+
+class Ears:
+    """Terms that begin with the same letter sound alike."""
+
+    config = CONFIG
+
+    def alike(self, terms):
+        return torch.tensor([[one[0] == other[0] for other in terms] for one in terms])
+
+
+def test_of_terms_that_sound_alike_one_is_in_a_place():
+    spotter = TermSpotter(Ears(), [], 0.5)
+    spotter.hits = [
+        Hit(Entry("kamilo"), 0.9, 0, 24),
+        Hit(Entry("kalimo"), 0.95, 12, 36),
+        Hit(Entry("kamoli"), 0.7, 40, 64),  # said later
+        Hit(Entry("temora"), 0.6, 12, 36),  # sounds like none of them
+    ]
+    found = [hit.entry.source for hit in spotter.best(0, 10)]
+    assert found == ["kalimo", "kamoli", "temora"]
+    assert [hit.entry.source for hit in spotter.best(0, 2)] == ["kalimo", "kamoli"]
+    assert len(spotter.hits) == 4  # what a turn is not told may be told to the next
 
 
 def unit(count, seed):
