@@ -18,6 +18,12 @@ _SETS = {
     "apart": "turns without overlap",
 }
 
+_LAGS = {
+    "laal_ca_simuleval_ms": "computation-aware LAAL (SimulEval's)",
+    "laal_ms": "LAAL, ideal clock",
+    "long_yaal_ms": "LongYAAL, ideal clock",
+}
+
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
     """Draws BLEU over lag, or by arm where nothing lags, and computing over age.
@@ -55,7 +61,8 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
 
 def _panel(axes: Any, name: str, claim: Mapping[str, Any], on: str) -> None:
     rows = [row for row in claim["rows"] if row["on"] == on]
-    if on != "compute" and not any("laal_ms" in row for row in rows):
+    lag = _lag(rows, on)
+    if on != "compute" and not lag:
         _arms(axes, f"{name}: {_SETS.get(on, on)}", rows)
         return
     for arm in dict.fromkeys(row["arm"] for row in rows):
@@ -64,8 +71,7 @@ def _panel(axes: Any, name: str, claim: Mapping[str, Any], on: str) -> None:
             x = [float(row["point"].split()[0]) for row in mine]
             y = [row["cost_ms"] for row in mine]
         else:
-            mine = [row for row in mine if "laal_ms" in row]
-            lag = "laal_ca_simuleval_ms" if on == "spans" else "laal_ms"
+            mine = [row for row in mine if lag in row]
             x = [row[lag]["value"] / 1000 for row in mine]
             y = [row["bleu"] for row in mine]
         half = [mean["half"] or 0.0 for mean in y]
@@ -79,20 +85,28 @@ def _panel(axes: Any, name: str, claim: Mapping[str, Any], on: str) -> None:
         axes.set_ylim(bottom=0)
     else:
         axes.set_title(f"{name}: {_SETS.get(on, on)}", fontsize=9)
-        aware = "computation-aware LAAL (SimulEval's)" if on == "spans" else "LAAL, ideal clock"
-        axes.set_xlabel(f"{aware}, s")
+        axes.set_xlabel(f"{_LAGS[lag]}, s")
         axes.set_ylabel("BLEU")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
 
 
+def _lag(rows: Sequence[Mapping[str, Any]], on: str) -> str:
+    """The lag that a panel's rows are drawn over; "" where nothing lags."""
+    wanted = [lag for lag in _LAGS if (lag == "laal_ca_simuleval_ms") == (on == "spans")]
+    return next((lag for lag in wanted if any(lag in row for row in rows)), "")
+
+
 def _arms(axes: Any, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One dot an arm: offline models."""
-    names = [row["arm"] for row in rows]
-    half = [row["bleu"]["half"] or 0.0 for row in rows]
-    values = [row["bleu"]["value"] for row in rows]
+    """One dot an arm, or one for each figure of an arm: BLEU, or the score that a claim counts."""
+    drawn = "bleu" if all("bleu" in row for row in rows) else "score"
+    rows = [row for row in rows if drawn in row]
+    several = len({row["arm"] for row in rows}) < len(rows)
+    names = [f"{row['arm']}, {row['point']}" if several else row["arm"] for row in rows]
+    half = [row[drawn]["half"] or 0.0 for row in rows]
+    values = [row[drawn]["value"] for row in rows]
     axes.errorbar(values, names, xerr=half, fmt="o", capsize=3, ms=4)
     axes.invert_yaxis()
     axes.set_title(title, fontsize=9)
-    axes.set_xlabel("BLEU")
+    axes.set_xlabel("BLEU" if drawn == "bleu" else "percent")
     axes.grid(alpha=0.3)
