@@ -48,8 +48,9 @@ class RetrieverConfig(Config):
     spans: Annotated[tuple[Count, ...], Field(min_length=1)] = (8, 16, 32)
     span_hop: Count = 4
     candidates: Count = 16  # of a window, from the pre-filter
-    alike: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Cosine of the vectors from which on two terms sound so alike that only one is in a place."""
+    alike: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Cosine of the vectors from which on two terms sound so alike that only one is in a place.
+    1: none does; less only for a trained retriever, whose vectors tell."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RetrieverConfig:
