@@ -119,7 +119,7 @@ class TermSpotter:
 
     def _without_rivals(self, found: list[Hit]) -> list[Hit]:
         """Hits, best first, without those that sound like a better one of the same place."""
-        if len(found) < 2:
+        if len(found) < 2 or self._retriever.config.alike >= 1:
             return found
         alike = self._retriever.alike([hit.entry.source for hit in found]).tolist()
         taken: list[int] = []

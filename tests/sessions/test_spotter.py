@@ -115,7 +115,7 @@ def test_the_best_hit_of_a_term_counts_and_old_ones_are_forgotten(retriever):
 class Ears:
     """Terms that begin with the same letter sound alike."""
 
-    config = CONFIG
+    config = CONFIG.model_copy(update={"alike": 0.5})
 
     def alike(self, terms):
         return torch.tensor([[one[0] == other[0] for other in terms] for one in terms])
