@@ -79,11 +79,6 @@ class AgentSession(FedSession):
         return self.audio.has_segment or (self._final and not self._done)
 
     @property
-    def closed(self) -> bool:
-        """Whether it is finished."""
-        return self._done
-
-    @property
     def steps(self) -> int:
         """Steps of audio that it has heard."""
         return (self.window.start + len(self.window)) // self._step
@@ -104,13 +99,6 @@ class AgentSession(FedSession):
         streams = (self.stream, self._transcript)
         self._said = {one for one in streams if one is not None and one.role in saved["said"]}
         self._span_start_s = float(saved["span_start_s"])
-
-    def is_of(self, owner: AgentInterpreter) -> bool:
-        """Whether an interpreter opened this session."""
-        return self._owner is owner
-
-    def _advance(self) -> list[Event]:
-        return self._owner.advance([self])[0]
 
     def finish(self) -> list[Event]:
         """Processes what is left, then closes. A second call gives nothing."""

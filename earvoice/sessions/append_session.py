@@ -47,9 +47,6 @@ class AppendSession(FedSession):
         self.span_start_s = 0.0
         self._done = False
 
-    def _advance(self) -> list[Event]:
-        return self._owner.advance([self])[0]
-
     def finish(self) -> list[Event]:
         """Processes what is left, then closes. A second call gives nothing."""
         if self._done:
@@ -67,15 +64,6 @@ class AppendSession(FedSession):
         self._give_back()
         self.listener.leave()
         return [*events, Finished()]
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is finished."""
-        return self._done
-
-    def is_of(self, owner: AppendInterpreter) -> bool:
-        """Whether an interpreter opened this session."""
-        return self._owner is owner
 
     def view(self, candidate: tuple[str, ...] | None = None) -> View:
         """What the policy sees."""

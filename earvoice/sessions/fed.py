@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -45,19 +44,31 @@ def own_sessions(owner: Any, kind: type[OwnedT], sessions: Sequence[object]) -> 
     return own
 
 
-class FedSession(ABC):
+class FedSession:
     """A session's half that does not depend on how its model works.
 
-    audio: what waits; policy: when to write; `_done`: whether it is finished.
+    _owner: the interpreter that opened it, which advances it; audio: what waits; policy: when to
+    write; `_done`: whether it is finished.
     """
 
+    _owner: Any
     audio: SegmentBuffer
     policy: Policy
     _done: bool
 
-    @abstractmethod
+    @property
+    def closed(self) -> bool:
+        """Whether it is finished."""
+        return self._done
+
+    def is_of(self, owner: Any) -> bool:
+        """Whether an interpreter opened this session."""
+        return self._owner is owner
+
     def _advance(self) -> list[Event]:
         """One segment, or what else a step is."""
+        events: list[Event] = self._owner.advance([self])[0]
+        return events
 
     @property
     def lag_s(self) -> float:

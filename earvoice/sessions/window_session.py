@@ -85,9 +85,6 @@ class WindowSession(FedSession):
         """The policy with what it leaves to the model. Raises: UsageError if the model cannot."""
         return self._owner.completed(policy)
 
-    def _advance(self) -> list[Event]:
-        return self._owner.advance([self])[0]
-
     def finish(self) -> list[Event]:
         """Processes what is left, then closes. A second call gives nothing."""
         if self._done:
@@ -102,11 +99,6 @@ class WindowSession(FedSession):
         events += self._commit(self.text.finish(), 0)
         self._done = True
         return [*events, Finished()]
-
-    @property
-    def closed(self) -> bool:
-        """Whether the stream is finished."""
-        return self._done
 
     def progress(self) -> dict[str, Any]:
         """The counters and words between two steps, for JSON."""
@@ -129,10 +121,6 @@ class WindowSession(FedSession):
         self._previous = tuple(tuple(draft) for draft in saved["previous"])
         self._drafted, self._begun = str(saved["drafted"]), bool(saved["begun"])
         self._span_start_s = float(saved["span_start_s"])
-
-    def is_of(self, owner: WindowInterpreter) -> bool:
-        """Whether an interpreter opened this session."""
-        return self._owner is owner
 
     def hear(self) -> bool:
         """Takes the next segment. Returns whether the model is to be asked now."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from earvoice.config import Config, Count, Share
 from earvoice.data.chunks import ChunkRule
+from earvoice.data.synth.interpreted.talks import Focus
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,7 +26,7 @@ class AgentMixture(Config):
     """text: sentences of the grammar, without sound; each word stands where it would be heard."""
     style: Literal["plain", "interpreted"] = "plain"
     """Of the grammar's talks: interpreted ones have invented terms, fillers, references."""
-    focuses: dict[Literal["", "terms", "list", "reference"], Share] = Field(default_factory=dict)
+    focuses: dict[Focus, Share] = Field(default_factory=dict)
     """Weights of what the interpreted talks of a text are about (`interpreted.talks`); none: talks
     with a term in each sentence for `with_term` of the turns, mixed ones for the others."""
     batch: Count = 12

@@ -10,8 +10,8 @@ import numpy as np
 
 from earvoice.data.synth.engines import is_installed, usable_voices
 from earvoice.data.synth.grammar import LANGUAGES
-from earvoice.data.synth.interpreted.talks import FOCUSES
-from earvoice.data.synth.render import RULES, Focus, Split, Style, TalkSpec
+from earvoice.data.synth.interpreted.talks import FOCUSES, Focus
+from earvoice.data.synth.render import RULES, Split, Style, TalkSpec
 from earvoice.data.synth.voices import ACCENTS_OF, Voice
 from earvoice.errors import UsageError
 from earvoice.units import Seconds

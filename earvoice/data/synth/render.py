@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
-from earvoice.data.synth.interpreted.talks import interpreted_talk
+from earvoice.data.synth.interpreted.talks import Focus, interpreted_talk
 from earvoice.data.synth.speech import Prosody, Speech, Synthesizer, drift
 from earvoice.data.synth.voices import Voice, VoiceSplit, voices
 from earvoice.text.spacing import joined
@@ -29,7 +29,6 @@ Float32 = NDArray[np.float32]
 Split = Literal["train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth"]
 
 Style = Literal["plain", "interpreted"]
-Focus = Literal["", "terms", "list", "reference"]
 
 _BATCH = 12
 _PAUSE_S = (0.15, 1.2)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from earvoice.data.synth.grammar import formulas, patterns
 from earvoice.data.synth.grammar.clauses import TOPICS
@@ -23,7 +23,8 @@ from earvoice.data.synth.interpreted.exchange import exchanged
 from earvoice.data.synth.interpreted.reference import LANGUAGES, episode, says_they
 from earvoice.data.synth.interpreted.terms import KINDS, Term, invent
 
-FOCUSES = ("", "terms", "list", "reference")
+Focus: TypeAlias = Literal["", "terms", "list", "reference"]
+FOCUSES: tuple[Focus, ...] = get_args(Focus)
 _PER_KIND = 3
 """Invented terms of each kind in a talk; they come again and again, as in real talks."""
 _EPISODES, _WITH_TERM = 0.15, 0.45
