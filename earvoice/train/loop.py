@@ -98,6 +98,11 @@ def run_stage(
     ranks, device = ranks or Alone(), device or torch.device("cpu")
     check_objective(run.stage, system.objectives)
     share_of(run.stage.accumulate, ranks, run.stage.name)
+    if ranks.shard and run.stage.muon:
+        raise ConfigError(
+            f"stage {run.stage.name!r}: muon is {list(run.stage.muon)}, with --shard it must be "
+            "[]: it needs whole matrices"
+        )
     freeze(system, run.stage.trainable)
     recomputing = recomputed(system) if run.stage.recompute else contextlib.nullcontext()
     with contextlib.closing(TrainLog(run.folder) if ranks.rank == 0 else NoLog()) as log:

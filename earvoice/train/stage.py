@@ -120,6 +120,11 @@ class StageConfig(Config):
     schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
     final_lr: float = 0.02
     """Learning rate at the end of the cosine or the line, as a share of `lr`."""
+    muon: tuple[str, ...] = ()
+    """Name patterns: these linear layers' weights learn by Muon (kellerjordan.github.io/posts/muon)
+    with orthogonalised updates, everything else by AdamW."""
+    muon_lr: Positive = 6e-3
+    """The largest learning rate of Muon; a step is as large (RMS) as AdamW's with that rate."""
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0

@@ -51,6 +51,9 @@ class UtteranceMixture(Config):
     bucket: Count = 1
     """So many batches are sorted by length together, which saves padding; 1 is the published
     code's order."""
+    in_a_row: Count = 1
+    """Of those sorted together, so many neighbours come one after the other: as many as a step has,
+    so that processes that share it have as much to do."""
     transcripts: bool = True
     """Also write down what is said: 1 : 1 into English, 1 : 3 out of it with three directions."""
     corpora: dict[str, str] = Field(default_factory=dict)
@@ -224,9 +227,11 @@ class UtteranceExamples:
         if bucket == 1:
             return drawn
         drawn.sort(key=lambda utterance: utterance.duration_s)
-        order = list(range(bucket))
-        self._random(f"bucket/{group}").shuffle(order)
-        return drawn[order[place] * size : (order[place] + 1) * size]
+        width = self.mixture.in_a_row
+        rows = [range(bucket)[first : first + width] for first in range(0, bucket, width)]
+        self._random(f"bucket/{group}").shuffle(rows)
+        number = [number for row in rows for number in row][place]
+        return drawn[number * size : (number + 1) * size]
 
     def _drawn(self, place: int) -> Utterance:
         utterance = self._epochs[place]

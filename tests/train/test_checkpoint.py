@@ -70,6 +70,22 @@ def test_restoring_goes_on_as_if_nothing_had_happened(saved):
     assert equal(unbroken, again)
 
 
+def test_muon_goes_on_as_if_nothing_had_happened(tmp_path):
+    def muon(net):
+        return optimiser(net, StageConfig(name="s", objective="o", lr=0.01, muon=("0.*",)))
+
+    unbroken = network()
+    optim = muon(unbroken)
+    learn(unbroken, optim, range(6))
+    checkpoints.save(tmp_path, unbroken, optim, {"step": 6})
+    learn(unbroken, optim, range(6, 12))
+    again = network(seed=99)
+    optim = muon(again)
+    checkpoints.newest(tmp_path)[0].restore(again, optim)
+    learn(again, optim, range(6, 12))
+    assert equal(unbroken, again)
+
+
 def test_without_the_moments_it_would_not(saved):
     unbroken = network()
     learn(unbroken, adamw(unbroken), range(12))

@@ -105,9 +105,37 @@ def test_one_step_of_adamw_by_hand():
     assert net.weight.item() == pytest.approx(2.0 * (1 - 0.01 * 0.1) - 0.01, abs=1e-6)
 
 
+def test_matrices_learn_by_muon_where_asked_for_and_all_else_by_adamw():
+    net = Net()
+    optim = optimiser(net, stage(lr=0.5, muon=("lm.*",), muon_lr=2.0, lr_scale={"lm.*": 0.5}))
+    set_learning_rate(optim, 0.5)
+    assert group_of(optim, net.lm.weight)["lr"] == pytest.approx(0.5 * 0.5 * 2.0 / 0.5)
+    assert group_of(optim, net.lm.bias)["lr"] == pytest.approx(0.25)
+    assert group_of(optim, net.encoder.weight)["lr"] == pytest.approx(0.5)
+    net.lm(net.norm(net.encoder(torch.randn(5, 3)))).square().sum().backward()
+    optim.step()
+    kept = {name: set(optim.state[parameter]) for name, parameter in net.named_parameters()}
+    assert kept["lm.weight"] == {"momentum_buffer"}
+    assert kept["lm.bias"] == kept["encoder.weight"] == {"step", "exp_avg", "exp_avg_sq"}
+
+
+def test_a_step_of_muon_goes_as_far_in_every_direction():
+    # Singular values of a gradient that differ a thousandfold become about 1 (0.7 to 1.3).
+    net = nn.Linear(8, 8, bias=False)
+    before = net.weight.detach().clone()
+    left, right = (torch.linalg.qr(torch.randn(8, 8)).Q for _ in range(2))
+    net.weight.grad = left @ torch.diag(torch.logspace(0, -3, 8)) @ right
+    optim = optimiser(net, stage(muon=("*",), muon_lr=1.0, weight_decay=0.0))
+    optim.step()
+    values = torch.linalg.svdvals(before - net.weight.detach()) / (0.2 * math.sqrt(8))
+    assert values[:5].tolist() == pytest.approx([1.0] * 5, abs=0.4)
+
+
 def test_a_misspelt_scale_is_an_error():
     with pytest.raises(ConfigError, match=r"lr_scale: 'ml\.\*' matches no parameter"):
         optimiser(Net(), stage(lr_scale={"lm.*": 0.5, "ml.*": 0.1}))
+    with pytest.raises(ConfigError, match=r"muon: 'ml\.\*' matches no parameter"):
+        optimiser(Net(), stage(muon=("ml.*",)))
 
 
 def test_a_line_falls_evenly_to_its_end():

@@ -43,6 +43,19 @@ def test_two_ranks_learn_the_same_bytes_as_one(alone, tmp_path):
     assert losses(tmp_path) == losses(alone)
 
 
+def test_two_ranks_learn_the_same_bytes_by_muon(tmp_path):
+    muon = stage(muon=("encoder.*", "lm.layers.*"))
+    train(Run(tmp_path / "two", world=2, stage=muon))
+    train(Run(tmp_path / "one", stage=muon))
+    assert same(weights(tmp_path / "two"), weights(tmp_path / "one"))
+
+
+def test_muon_needs_whole_matrices(tmp_path):
+    first, second = fail(Run(tmp_path, world=2, shard=True, stage=stage(muon=("encoder.*",))))
+    assert first == second
+    assert "muon is ['encoder.*'], with --shard it must be []" in first
+
+
 def test_sharded_ranks_learn_the_same(alone, tmp_path):
     train(Run(tmp_path, world=2, shard=True))
     assert furthest(weights(tmp_path), weights(alone)) <= TOLERANCE

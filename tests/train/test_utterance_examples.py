@@ -70,6 +70,14 @@ def test_batches_sorted_together_hold_the_same_utterances(talks, tokenizer):
     assert padding < sum(3 * max(c) - sum(c) for c in (plain.batch(s).counts for s in steps))
 
 
+def test_neighbours_in_length_may_come_in_a_row(talks, tokenizer):
+    sorted_ = examples(talks, tokenizer, batch=3, bucket=4)
+    paired = examples(talks, tokenizer, batch=3, bucket=4, in_a_row=2)
+    by_length = sorted(lengths(sorted_.batch(step)) for step in range(4))
+    pairs = [[lengths(paired.batch(step)) for step in steps] for steps in ((0, 1), (2, 3))]
+    assert sorted(pairs) == [by_length[:2], by_length[2:]]
+
+
 def test_joined_sentences_are_heard_and_written_whole(talks, tokenizer):
     system_pairs = [("en", "de")]
     one = utterances_of(UtteranceMixture(transcripts=False), system_pairs, talks, "s")[0]
