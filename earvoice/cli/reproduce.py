@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
         description=_TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paper", help="fasst, lst, llast, jstar, or a YAML file")
+    parser.add_argument("paper", help="fasst, lst, llast, clasi, jstar, or a YAML file")
     parser.add_argument("--claims", default="", metavar="A,B", help="only these (default: all)")
     parser.add_argument("--seeds", default="1,2,3", metavar="N,N", help="default: %(default)s")
     parser.add_argument(

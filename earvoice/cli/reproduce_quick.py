@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
 from earvoice.errors import UsageError
@@ -18,6 +19,18 @@ def add_quick(parser: Any) -> None:
     quick.add_argument("--json", action="store_true", help="machine-readable")
     quick.add_argument("--model", default=_MODEL, help="default: %(default)s")
     quick.add_argument("--cases", type=int, default=40, help="sentences a direction (default: 40)")
+    quick.add_argument(
+        "--split",
+        choices=("dev", "test"),
+        default="test",
+        help="whose sentences and terms; dev is for choosing settings (default: %(default)s)",
+    )
+    quick.add_argument(
+        "--least-score",
+        type=float,
+        metavar="P",
+        help="tell a retrieved term from this probability on (default: the model's)",
+    )
     quick.add_argument("--keys", type=int, default=1000, help="terms in all (default: 1000)")
 
 
@@ -27,6 +40,8 @@ def run_quick(args: argparse.Namespace) -> int:
         raise UsageError(f"--quick is for clasi; {args.paper!r} has none")
     if args.cases < 1 or args.keys < 20:
         raise UsageError("--cases must be 1 or more and --keys 20 or more")
+    if args.least_score is not None and not 0 <= args.least_score <= 1:
+        raise UsageError(f"--least-score is {args.least_score:g}, it must be 0 to 1")
     import torch
 
     from earvoice.loading import load
@@ -42,9 +57,13 @@ def run_quick(args: argparse.Namespace) -> int:
     interpreter = load(find(args.model))
     if not isinstance(interpreter, AgentInterpreter):
         raise UsageError(f"--model {args.model} is no agent; it takes no terms")
-    found = quick(interpreter, cases=args.cases, keys=args.keys, seed=seed)
+    if args.least_score is not None:
+        settings = replace(interpreter.settings, least_score=args.least_score)
+        interpreter = AgentInterpreter(interpreter.model, settings)
+    found = quick(interpreter, cases=args.cases, keys=args.keys, seed=seed, split=args.split)
     if args.json:
-        print(json.dumps({**found, "cases": args.cases, "keys": args.keys, "seed": seed}))
+        drawn = {"cases": args.cases, "keys": args.keys, "seed": seed, "split": args.split}
+        print(json.dumps({**found, **drawn, "least_score": interpreter.settings.least_score}))
     else:
         print("\n".join(f"{name:<20} {value:g}" for name, value in found.items()))
     return 0

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from earvoice.sessions.agent_session import stands_in
 from earvoice.units import SAMPLE_RATE
 
 Float32 = NDArray[np.float32]
+DrawnSplit: TypeAlias = Literal["dev", "test"]
 TOPS = (1, 5, 10)
 ARMS = ("retriever", "text", "audio")
 _EMBEDDINGS, _FRAMES = (3, 6, 12), (8, 16, 24)
@@ -57,8 +59,12 @@ class Case:
     said: frozenset[str]
 
 
-def drawn_cases(pair: tuple[str, str], count: int, seed: int) -> list[Case]:
+def drawn_cases(
+    pair: tuple[str, str], count: int, seed: int, split: DrawnSplit = "test"
+) -> list[Case]:
     """Sentences of freshly drawn talks, each with a term that no training has seen.
+
+    split: `dev` is for choosing settings, `test` for figures.
 
     Raises: UsageError for languages that no invented term has a form in.
     """
@@ -71,7 +77,7 @@ def drawn_cases(pair: tuple[str, str], count: int, seed: int) -> list[Case]:
     while len(cases) < count:
         voice = voice_list[(seed + index) % len(voice_list)]
         spec = TalkSpec(
-            seed, index, "test", voice, _TALK_S, (target,), source, "interpreted", "terms"
+            seed, index, split, voice, _TALK_S, (target,), source, "interpreted", "terms"
         )
         talk, pcm = render_talk(spec, open_synthesizer("espeak", seed))
         samples = pcm.astype(np.float32) / 32768.0
@@ -87,12 +93,14 @@ def drawn_cases(pair: tuple[str, str], count: int, seed: int) -> list[Case]:
     return cases[:count]
 
 
-def drawn_keys(cases: Sequence[Case], source: str, count: int, seed: int) -> list[str]:
+def drawn_keys(
+    cases: Sequence[Case], source: str, count: int, seed: int, split: DrawnSplit = "test"
+) -> list[str]:
     """The terms of all cases and strangers of the same split, `count` in all."""
     rng = random.Random(seed)
     keys = dict.fromkeys(sorted({term for case in cases for term in case.said}))
     while len(keys) < count:
-        keys[invent(rng, rng.choice(KINDS), "test").form(source)] = None
+        keys[invent(rng, rng.choice(KINDS), split).form(source)] = None
     return list(keys)
 
 
@@ -256,13 +264,16 @@ def translated(
     )
 
 
-def quick(interpreter: AgentInterpreter, *, cases: int, keys: int, seed: int) -> dict[str, float]:
+def quick(
+    interpreter: AgentInterpreter, *, cases: int, keys: int, seed: int, split: DrawnSplit = "test"
+) -> dict[str, float]:
     """The figures of `earvoice reproduce clasi --quick`, over all directions of the model."""
     rows = []
     for pair in interpreter.settings.pairs:
-        drawn = drawn_cases(pair, cases, seed)
+        drawn = drawn_cases(pair, cases, seed, split)
         use = use_of_terms(interpreter, drawn, pair, seed)
-        found = retrieval(interpreter, drawn, drawn_keys(drawn, pair[0], keys, seed), pair[0])
+        every = drawn_keys(drawn, pair[0], keys, seed, split)
+        found = retrieval(interpreter, drawn, every, pair[0])
         rows.append(
             {
                 "term_recall_with": use["right"].recall,

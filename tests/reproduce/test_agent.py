@@ -51,6 +51,14 @@ def test_cases_are_of_the_test_split_and_of_the_seed(cases):
 
 
 @speaks
+def test_what_settings_are_chosen_by_is_not_what_is_measured():
+    (case,) = drawn_cases(PAIR, 1, 4, "dev")
+    assert split_of_term(case.term.syllables) == "dev"
+    strangers = set(drawn_keys([case], "en", 40, 1, "dev")) - case.said
+    assert not strangers & set(drawn_keys([case], "en", 40, 1))
+
+
+@speaks
 def test_everything_is_measured(interpreter):
     found = quick(interpreter, cases=2, keys=30, seed=1)
     assert set(found) >= {"term_recall_with", "term_recall_without", "retriever_top1"}
@@ -89,6 +97,7 @@ def test_only_languages_with_terms():
     [
         (["fasst", "--quick"], "--quick is for clasi"),
         (["clasi", "--quick", "--cases", "0"], "--cases must be 1 or more"),
+        (["clasi", "--quick", "--least-score", "1.5"], "--least-score is 1.5, it must be 0 to 1"),
         (["clasi"], "--test is missing"),
     ],
 )
