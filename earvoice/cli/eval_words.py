@@ -10,6 +10,7 @@ from earvoice.data.manifest import SpokenSentence, Talk, load_talks
 from earvoice.eval.finalization import Spoken
 from earvoice.eval.hypotheses import DataError
 from earvoice.eval.scored import Item, Scored
+from earvoice.text.languages import primary
 
 
 def spoken_in(path: Path) -> Callable[[Scored], list[Spoken]]:
@@ -41,7 +42,7 @@ def _spoken_of(path: Path, talks: Mapping[str, Talk], scored: Scored) -> list[Sp
 def _spoken(
     path: Path, talk: Talk, sentences: Sequence[SpokenSentence], item: Item, language: str
 ) -> Spoken:
-    code = language.split("-", maxsplit=1)[0]
+    code = primary(language)
     targets = [
         sentence.targets.get(language) or sentence.targets.get(code) for sentence in sentences
     ]

@@ -10,9 +10,12 @@ from earvoice.eval.pace import pace_warning
 from earvoice.eval.references import Segment
 from earvoice.eval.scored import Scored
 from earvoice.eval.units import default_unit
+from earvoice.text.languages import primary
 
 LONG_WORD = 60
 """Characters; the longest words of any dictionary have fewer, some addresses more."""
+BYTE_MARK = "\u0120"
+"""What such vocabularies write for a space."""
 LONG_RUN = 15
 """Characters without a space, where a language writes none between words."""
 
@@ -23,6 +26,7 @@ def doubts(scored: Scored) -> Iterator[str]:
     if pace is not None:
         yield pace
     yield from _long_words(scored.hypotheses, scored.language)
+    yield from _byte_pieces(scored.hypotheses, scored.language)
     yield from _late(scored.hypotheses)
     yield from _out_of_order(scored.segments)
 
@@ -36,6 +40,18 @@ def _long_words(hypotheses: Sequence[Hypothesis], language: str) -> Iterator[str
             yield (
                 f"{hypothesis.where}: a word of {len(longest)} characters, {longest[:20]!r}...; "
                 "is it --unit char?"
+            )
+            return
+
+
+def _byte_pieces(hypotheses: Sequence[Hypothesis], language: str) -> Iterator[str]:
+    """Words that begin as the pieces of byte-level vocabularies do; in Maltese some words do."""
+    for hypothesis in hypotheses:
+        piece = next((unit for unit in hypothesis.units if unit.startswith(BYTE_MARK)), None)
+        if piece is not None and primary(language) != "mt":
+            yield (
+                f"{hypothesis.where}: {piece!r} looks like a piece of a byte-level vocabulary, "
+                "which was not put together to words; have the tool log words"
             )
             return
 

@@ -19,12 +19,14 @@ from types import MappingProxyType
 from typing import Any
 
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
+from earvoice.eval.interop.simulstream import token_text
 from earvoice.eval.lines import number, read_json_lines, text, texts
 from earvoice.eval.runlog import read_recordings
 from earvoice.eval.scored import Scored
 from earvoice.eval.units import Unit, units_of
 from earvoice.eval.written import Recorded
 from earvoice.events import Commit, Draft, Stream
+from earvoice.text.shown_tokens import PIECE_MARK
 
 HISTORIES = "histories"
 """The key in `Scored.extras` of a function without arguments that gives the histories."""
@@ -187,11 +189,12 @@ class _View:
 
 
 def history_of_simulstream(path: Path) -> list[History]:
-    """Of simulstream's metrics JSONL, with tokens that are whole words or characters.
+    """Of simulstream's metrics JSONL, with tokens that are words, characters or pieces of words.
 
     Its own clock is one queue over the chunks. Raises: DataError naming file and line.
     """
-    found: dict[Any, _Tokens] = {}
+    found: list[_Tokens] = []
+    known: dict[Any, _Tokens] = {}
     for where, data in read_json_lines(path):
         key = data.get("id")
         if key is None:
@@ -201,21 +204,26 @@ def history_of_simulstream(path: Path) -> list[History]:
             if not isinstance(metadata, dict):
                 raise DataError(f"{where}: metadata must be an object")
             name = Path(text(where, metadata, "wav_name")).stem
-            found[key] = _Tokens(History(name, where, compute_us=0))
-        elif key not in found:
+            known[key] = _Tokens(History(name, where, compute_us=0))
+            found.append(known[key])
+        elif key not in known:
             raise DataError(f"{where}: id {key!r} has no metadata line before it")
         else:
-            found[key].chunk(where, data)
-    return [tokens.history for tokens in found.values()]
+            known[key].chunk(where, data)
+    return [tokens.played() for tokens in found]
 
 
 @dataclass
 class _Tokens:
-    """A simulstream recording while its chunks are read. lengths: characters of each token."""
+    """A simulstream recording while its chunks are read.
+
+    changes: (heard, time on the clock, tokens withdrawn, tokens written) of each chunk with any.
+    """
 
     history: History
-    lengths: list[int] = field(default_factory=list)
     free_us: int = 0
+    standing: int = 0
+    changes: list[tuple[int, int, int, list[str]]] = field(default_factory=list)
 
     def chunk(self, where: str, data: dict[str, Any]) -> None:
         """Adds a chunk's line."""
@@ -226,15 +234,23 @@ class _Tokens:
         self.history.compute_us = (self.history.compute_us or 0) + took
         gone = len(texts(where, data, "deleted_tokens"))
         new = texts(where, data, "generated_tokens")
-        if not gone and not new:
-            return
-        if gone > len(self.lengths):
-            raise DataError(f"{where}: {gone} deleted_tokens, only {len(self.lengths)} stand")
-        del self.lengths[len(self.lengths) - gone :]
-        keep = sum(self.lengths)
-        spaced = [f" {token}" for token in new]
-        self.lengths += map(len, spaced)
-        self.history.steps.append(Step(heard, self.free_us, keep, "".join(spaced)))
+        if gone > self.standing:
+            raise DataError(f"{where}: {gone} deleted_tokens, only {self.standing} stand")
+        self.standing += len(new) - gone
+        if gone or new:
+            self.changes.append((heard, self.free_us, gone, new))
+
+    def played(self) -> History:
+        """The history; whether tokens are pieces of words is known once all are read."""
+        pieces = any(PIECE_MARK in token for *_, new in self.changes for token in new)
+        lengths: list[int] = []
+        for heard, free_us, gone, new in self.changes:
+            del lengths[len(lengths) - gone :]
+            keep = sum(lengths)
+            written = [token_text(token, pieces=pieces) for token in new]
+            lengths += map(len, written)
+            self.history.steps.append(Step(heard, free_us, keep, "".join(written)))
+        return self.history
 
 
 HISTORY_READERS: Mapping[str, Callable[[Path], list[History]]] = MappingProxyType(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from earvoice.errors import DataError
+from earvoice.eval.latency import SourceType
 from earvoice.eval.units import Unit, joined
 
 _SUM_ERROR_US = 1e-3  # of an hour of added chunk lengths in doubles: far less
@@ -27,7 +28,9 @@ class Hypothesis:
 
     units with delays_us, integer microseconds of source heard; clocks: the same with computing
     counted, by name, for those clocks that the log can tell. source_us: length of the source.
-    reference: if the log carries it. where: file and line, for messages.
+    reference: if the log carries it. where: file and line, for messages. index: the line of the
+    corpus, where the log says so. glued: numbers of the units that only a no-break space parts
+    from the one before, which simulstream counts as one word.
     """
 
     name: str
@@ -38,7 +41,9 @@ class Hypothesis:
     where: str
     clocks: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     reference: str | None = None
-    source_type: str = "speech"
+    source_type: SourceType = "speech"
+    index: int | None = None
+    glued: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for what, times in (("delays", self.delays_us), *self.clocks.items()):
@@ -69,13 +74,15 @@ def clocks_from_totals(
     """All three clocks from what each unit's log entry says of computing.
 
     totals_us: computing since the recording began, up to and with the unit's chunk. Chunks that
-    wrote nothing are not in such a log; their computing is booked on the next one that did.
+    wrote nothing are not in such a log; their computing is booked on the next one that did. Units
+    of equal delay are of one chunk as long as nothing was computed between them: after the end of
+    the source an agent may go on word by word.
     """
     queue: list[int] = []
     chunk: list[int] = []
     done, free, last_delay, took = 0, 0, None, 0
     for delay, total in zip(delays_us, totals_us, strict=True):
-        if delay != last_delay:
+        if delay != last_delay or total != done:
             took, done, last_delay = total - done, total, delay
             free = max(delay, free) + took
         chunk.append(delay + took)

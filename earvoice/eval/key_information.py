@@ -25,6 +25,7 @@ from earvoice.eval.numbers import numbers_in
 from earvoice.eval.scored import Item, Metric, Result, Scored
 from earvoice.eval.terms import GLOSSARY, Term, folded, occurrences
 from earvoice.eval.units import CHAR_LANGUAGES
+from earvoice.text.languages import primary
 
 LIMIT_MS = 5000
 _CAPITAL = re.compile(r"(?<![.!?…:\"“„] )(?<!^)\b([A-ZÄÖÜÁÉÍÓÚÑ][\w'’-]+)")
@@ -40,7 +41,7 @@ _DENIALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def denies(text: str, language: str) -> bool | None:
     """Whether a text says no to something; None for a language whose words are not known."""
-    code = language.split("-", maxsplit=1)[0]
+    code = primary(language)
     signs = _DENIALS.get(code)
     if signs is None:
         return None

@@ -33,15 +33,22 @@ def lags_of_items(
     atd: bool = False,
     note: str = "",
 ) -> Result:
-    """A latency metric of every item and its mean, in milliseconds.
+    """A latency metric of every item and its mean, in milliseconds; of a text, in its words.
 
-    clock: None is the ideal one. note: what else the signature says, before `ms`.
+    clock: None is the ideal one; an item of which the log does not tell it has no value. note:
+    what else the signature says, before `ms`.
     """
-    if clock is not None and not any(clock in item.clocks for item in items):
+    told = [clock is None or clock in item.clocks for item in items]
+    if clock is not None and not any(told):
         return Result(None, undefined="the log does not say what computing cost")
-    values, reasons = over_items(metric, [_timed(item, clock, atd=atd) for item in items])
+    timed = [_timed(item, clock, atd=atd) for item, known in zip(items, told, strict=True) if known]
+    found, reasons = over_items(metric, timed)
+    rest = iter(found)
+    values = [next(rest) if known else None for known in told]
     counted = sum(value is not None for value in values)
-    signature = f"clock:{clock or 'ideal'}|items:{counted}/{len(values)}|{note}ms"
+    words = bool(timed) and all(item.source_type == "text" for item in timed)
+    measure = "words" if words else "ms"
+    signature = f"clock:{clock or 'ideal'}|items:{counted}/{len(values)}|{note}{measure}"
     return Result(mean(values), values, signature, reasons[0] if reasons else None)
 
 
@@ -88,9 +95,7 @@ def _table() -> Mapping[str, Metric]:
 
 
 def _timed(item: Item, clock: str | None, *, atd: bool) -> Timed:
-    if clock is None or clock not in item.clocks:
-        return item.timed(None)
-    if not atd:
+    if clock is None or not atd:
         return item.timed(clock)
     ideal, aware = item.timed(None), item.timed(clock)
     pairs = zip(aware.delays_us, ideal.delays_us, strict=True)

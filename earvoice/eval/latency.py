@@ -16,13 +16,18 @@ rounding can push a unit across the end of the source; a value leaves as float m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from types import MappingProxyType
+from typing import Literal
 
+SourceType = Literal["speech", "text"]
 ATD_TOKEN_US = 300_000
 """Speech is cut into tokens of 300 ms (2211.13173, section 3)."""
+WORD_US = 1000
+"""Of a text: logs count its words where they would have milliseconds."""
 
 
 class Undefined(Exception):
@@ -36,6 +41,7 @@ class Timed:
     delays_us: per unit, the source heard when it was written, or with computation counted.
     source_us: X. reference_units: R. end_us: where the recording ends, for pieces of a long one.
     compute_us: per unit, computation alone (only ATD asks; zeros when the clock is ideal).
+    source_type: of a text a word takes the place of a millisecond.
     """
 
     delays_us: Sequence[int]
@@ -43,6 +49,7 @@ class Timed:
     reference_units: int
     end_us: int | None = None
     compute_us: Sequence[int] | None = None
+    source_type: SourceType = "speech"
 
 
 def _checked(item: Timed) -> Timed:
@@ -135,21 +142,21 @@ def average_token_delay(item: Timed) -> float:
 
     A chunk is a run of equal delays; its source is cut into tokens of 300 ms and a shorter last
     one. Text takes no time to say, so a token ends when it is written, plus what computation
-    added since the token before.
+    added since the token before. From text to text a token is a word, on both sides.
     """
     delays = _checked(item).delays_us
     chunks = _chunks(delays)
-    source_ends, source_counts = _source_tokens([delay for delay, _ in chunks])
-    source_total = list(accumulate(source_counts, initial=0))
+    text = item.source_type == "text"
+    source = _SourceTokens([delay for delay, _ in chunks], WORD_US if text else ATD_TOKEN_US)
     target_total = list(accumulate((count for _, count in chunks), initial=0))
-    ends = _target_ends(delays, item.compute_us)
+    ends = _target_ends(delays, item.compute_us, WORD_US if text else 0)
     total, token = 0, 0
     for chunk, (_, count) in enumerate(chunks):
-        ahead = max(0, target_total[chunk] - source_total[chunk])
+        ahead = max(0, target_total[chunk] - source.totals[chunk])
         for _ in range(count):
             token += 1
-            paired = min(token - ahead, source_total[chunk + 1])
-            total += ends[token - 1] - source_ends[paired]
+            paired = min(token - ahead, source.totals[chunk + 1])
+            total += ends[token - 1] - source.end_us(paired)
     return total / (1000 * len(delays))
 
 
@@ -160,26 +167,35 @@ def _chunks(delays: Sequence[int]) -> list[tuple[int, int]]:
     return [(delay, list(delays).count(delay)) for delay in dict.fromkeys(delays)]
 
 
-def _source_tokens(delays: Sequence[int]) -> tuple[list[int], list[int]]:
-    """End of every source token, after a leading 0, and how many tokens each chunk has."""
-    ends, counts, start = [0], [], 0
-    for delay in delays:
-        whole, rest = divmod(max(0, delay - start), ATD_TOKEN_US)
-        lengths = [ATD_TOKEN_US] * whole + ([rest] if rest else [])
-        for length in lengths:
-            ends.append(ends[-1] + length)
-        counts.append(len(lengths))
-        start = delay
-    return ends, counts
+class _SourceTokens:
+    """The source of every chunk in tokens, none of which is ever listed: a delay may be huge.
+
+    totals: how many tokens there are before each chunk, and in all.
+    """
+
+    def __init__(self, delays_us: Sequence[int], token_us: int) -> None:
+        before = [0, *delays_us[:-1]]
+        lengths = [max(0, late - early) for early, late in zip(before, delays_us, strict=True)]
+        self._token_us = token_us
+        self._starts = list(accumulate(lengths, initial=0))
+        self.totals = list(accumulate((-(-one // token_us) for one in lengths), initial=0))
+
+    def end_us(self, token: int) -> int:
+        """Where a token ends, from 1; that of 0 is the beginning."""
+        if token < 1:
+            return 0
+        chunk = bisect_left(self.totals, token) - 1
+        inside = (token - self.totals[chunk]) * self._token_us
+        return min(self._starts[chunk] + inside, self._starts[chunk + 1])
 
 
-def _target_ends(delays: Sequence[int], compute: Sequence[int] | None) -> list[int]:
+def _target_ends(delays: Sequence[int], compute: Sequence[int] | None, token_us: int) -> list[int]:
     ends: list[int] = []
     last = 0
     for index, delay in enumerate(delays):
-        added = 0
+        added = token_us
         if compute is not None:
-            added = compute[index] - (compute[index - 1] if index else 0)
+            added += compute[index] - (compute[index - 1] if index else 0)
         last = max(delay, last) + added
         ends.append(last)
     return ends

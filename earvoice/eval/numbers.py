@@ -16,6 +16,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
+from earvoice.text.languages import primary
+
+LONGEST = 40
+"""Digits or numerals in a row; what is longer is no number but a model that repeats itself."""
+_LONGEST_WORD = 80
+"""Letters of a German numeral: the longest up to 999,999 has 54."""
+
 _DIGITS = re.compile(r"\d+(?:[.,'’\u00a0\u202f]\d+)*")
 _WORD = re.compile(rf"{_DIGITS.pattern}|[^\W\d_]+|[,.;:!?]")
 _NUMERALS = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]+")
@@ -39,7 +46,7 @@ class _Words:
 def numbers_in(text: str, language: str, *, ambiguous: bool = False) -> list[Fraction]:
     """The values of all numbers, in order. ambiguous: also words that may be something else."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    code = language.split("-", maxsplit=1)[0]
+    code = primary(language)
     if code in _CJK:
         return _cjk(folded, ambiguous=ambiguous)
     words = _LANGUAGES.get(code, _Words({}, {}))
@@ -48,6 +55,8 @@ def numbers_in(text: str, language: str, *, ambiguous: bool = False) -> list[Fra
 
 def _of_digits(token: str, *, decimal_comma: bool) -> list[Fraction]:
     """`1.000,5` where a comma is the decimal sign, `1,000.5` elsewhere; a date is its parts."""
+    if len(token) > LONGEST:
+        return []
     group, point = (".", ",") if decimal_comma else (",", ".")
     grouped = rf"\d{{1,3}}(?:[{group}'’\u00a0\u202f]\d{{3}})+"
     if re.fullmatch(rf"(?:{grouped}|\d+)(?:[{point}]\d+)?", token):
@@ -95,7 +104,10 @@ class _Reader:
 
     def _digits(self, token: str) -> None:
         self._close()
-        *before, last = _of_digits(token, decimal_comma=self.decimal_comma)
+        values = _of_digits(token, decimal_comma=self.decimal_comma)
+        if not values:
+            return
+        *before, last = values
         self.found += before
         self.group, self.room, self.parts = last, 0, [token]
 
@@ -135,6 +147,8 @@ class _Reader:
 
 def _german(token: str) -> int | None:
     """`zweihundertdreiundvierzig`: one word up to 999 999."""
+    if len(token) > _LONGEST_WORD:
+        return None
     if token in _DE_ONES:
         return _DE_ONES[token]
     for name, scale, limit in (("tausend", 1000, 1000), ("hundert", 100, 10)):
@@ -153,6 +167,8 @@ def _cjk(text: str, *, ambiguous: bool) -> list[Fraction]:
     found: list[tuple[int, Fraction]] = []
     for match in _DIGITS.finditer(text):
         values = _of_digits(match.group(), decimal_comma=False)
+        if not values:
+            continue
         scale = 1
         for letter in text[match.end() : match.end() + 2]:
             if letter not in _CJK_SCALES and letter not in _CJK_PLACES:
@@ -162,7 +178,7 @@ def _cjk(text: str, *, ambiguous: bool) -> list[Fraction]:
     for match in _NUMERALS.finditer(text):
         numeral = match.group()
         after_digit = match.start() > 0 and text[match.start() - 1].isdecimal()
-        if not after_digit and (ambiguous or len(numeral) > 1):
+        if not after_digit and (ambiguous or len(numeral) > 1) and len(numeral) <= LONGEST:
             found.append((match.start(), Fraction(_numeral(numeral))))
     return [value for _, value in sorted(found)]
 

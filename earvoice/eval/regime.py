@@ -21,6 +21,7 @@ from earvoice.eval.compare import estimates
 from earvoice.eval.runs import Run, groups_of, score_run
 from earvoice.eval.score import METRICS
 from earvoice.eval.stats import Figure, warnings_of
+from earvoice.text.languages import primary
 
 FIGURE_2026, FIGURE_2025 = "long_yaal", "stream_laal"
 BORDERS_2026_S = (2.0, 4.0)
@@ -64,7 +65,7 @@ def regimes(run: Run) -> list[Regime]:
         )
     known = [name for name in (FIGURE_2026, FIGURE_2025) if name in METRICS]
     (found,) = estimates([score_run(run, known)])
-    language = run.scored.language.split("-", maxsplit=1)[0]
+    language = primary(run.scored.language)
     talks = max(groups_of(run.scored), default=-1) + 1
     remarks = tuple(warnings_of(talks, "talk"))
     answers = []

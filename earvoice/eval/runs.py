@@ -137,7 +137,10 @@ def _scored(
 
 
 def _as_many(path: Path | None, hypotheses: Sequence[Hypothesis]) -> list[str] | None:
-    """A line per hypothesis. Raises: DataError naming the first line or recording without one."""
+    """A line per hypothesis: in the order of the corpus, where the log says which one each is.
+
+    Raises: DataError naming the first line or recording without one.
+    """
     if path is None:
         return None
     lines = read_references(path)
@@ -151,7 +154,26 @@ def _as_many(path: Path | None, hypotheses: Sequence[Hypothesis]) -> list[str] |
             f"{path} line {len(hypotheses) + 1}: has no partner; there are {len(hypotheses)} "
             "recordings"
         )
-    return lines
+    by_line = dict(zip(_in_corpus_order(hypotheses), lines, strict=True))
+    return [by_line[number] for number in range(len(lines))]
+
+
+def _in_corpus_order(hypotheses: Sequence[Hypothesis]) -> list[int]:
+    """Numbers of the hypotheses by their index; as they are unless all have one.
+
+    Shards that were put together may be in any order. Raises: DataError for an index that two have.
+    """
+    known: dict[int, int] = {}
+    for number, one in enumerate(hypotheses):
+        if one.index is None:
+            return list(range(len(hypotheses)))
+        if one.index in known:
+            raise DataError(
+                f"{one.where}: index {one.index} was already in "
+                f"{hypotheses[known[one.index]].where}; with a file of references it is a line's"
+            )
+        known[one.index] = number
+    return [number for _, number in sorted(known.items())]
 
 
 def _beside(folder: Path | None, name: str) -> Path | None:

@@ -154,13 +154,16 @@ def _sentence(hypothesis: Hypothesis, reference: str | None, source: str | None)
     if reference is None:
         raise DataError(f"{hypothesis.where}: no reference; name a file with --references")
     if hypothesis.source_us is None:
-        raise DataError(f"{hypothesis.where}: the length of the source is not known")
+        raise DataError(
+            f"{hypothesis.where}: the length of the source is not known; only long form, with "
+            "--segments, can do without"
+        )
     source_us = hypothesis.source_us
     units = reference_units(reference, hypothesis.unit)
 
     def timed(clock: str | None) -> Timed:
         times = hypothesis.delays_us if clock is None else hypothesis.clocks[clock]
-        return Timed(times, source_us, units)
+        return Timed(times, source_us, units, source_type=hypothesis.source_type)
 
     clocks = frozenset(hypothesis.clocks)
     return Item(hypothesis.text, reference, timed, clocks, hypothesis.name, source)

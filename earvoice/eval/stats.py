@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.eval.sums import Array, Sums
+from earvoice.eval.sums import Array, Sums, exchangeable
 
 SEED = 12345
 BOOTSTRAP_SAMPLES = 1000
@@ -105,6 +105,7 @@ def randomisation_p(
 
     Where there are at most `swaps` ways to swap, each is tried once and p is exact.
     """
+    ours, theirs = exchangeable(ours, theirs)
     mine, other = ours.grouped(groups), theirs.grouped(groups)
     n = len(mine)
     exact = 2**n <= swaps

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.eval.history import histories_of, settle
-from earvoice.eval.quality import BLEU_TOKENIZERS
+from earvoice.eval.quality import sacrebleu_metric
 from earvoice.eval.scored import Scored, Scores
 
 Array = NDArray[np.float64]
@@ -122,26 +121,55 @@ def _of_firsts(name: str, scored: Scored) -> Sums | None:
     places = _first_items(scored)
     if len(firsts) > MOST_RECORDINGS or not firsts.keys() <= places.keys():
         return None
-    order = sorted(firsts, key=lambda name: firsts[name])
-    rows = np.zeros((len(scored.items), len(order)))
-    rows[[places[name] for name in order], range(len(order))] = 1.0
-    ordered = np.array([firsts[name] for name in order])
-    percent = int(name.partition("_p")[2] or 50)
-    return Sums(rows, lambda sums: _percentile(ordered, sums, percent))
+    values = np.unique(np.array(list(firsts.values()), dtype=np.float64))
+    rows = np.zeros((len(scored.items), len(values)))
+    for recording, first_ms in firsts.items():
+        rows[places[recording], np.searchsorted(values, first_ms)] += 1.0
+    return Sums(rows, _Percentile(values, int(name.partition("_p")[2] or 50)))
 
 
-def _percentile(ordered: Array, counts: Array, percent: int) -> Array:
-    """Of values that are in `counts` times each, with linear interpolation between neighbours."""
-    ends = counts.cumsum(axis=-1)
-    place = percent / 100.0 * (ends[..., -1:] - 1.0)
-    below = np.floor(place + 1e-9)
-    low = (ends <= below).sum(axis=-1)
-    high = (ends <= np.minimum(below + 1.0, ends[..., -1:] - 1.0)).sum(axis=-1)
-    rest = (place - below)[..., 0]
-    if not len(ordered):
-        return np.full(counts.shape[:-1], np.nan)
-    low, high = np.minimum(low, len(ordered) - 1), np.minimum(high, len(ordered) - 1)
-    return np.asarray(ordered[low] * (1.0 - rest) + ordered[high] * rest)
+@dataclass(frozen=True)
+class _Percentile:
+    """Of `values` [K], ascending, that are in so many times each: counts [..., K] -> [...].
+
+    Linear interpolation between neighbours.
+    """
+
+    values: Array
+    percent: int
+
+    def __call__(self, counts: Array) -> Array:
+        if not len(self.values):
+            return np.full(counts.shape[:-1], np.nan)
+        ends = counts.cumsum(axis=-1)
+        there, most = ends[..., -1], len(self.values) - 1
+        place = self.percent / 100.0 * (there - 1.0)
+        below = np.floor(place + 1e-9)
+        low = (ends <= below[..., None]).sum(axis=-1)
+        high = (ends <= np.minimum(below + 1.0, there - 1.0)[..., None]).sum(axis=-1)
+        rest = place - below
+        low, high = np.minimum(low, most), np.minimum(high, most)
+        found = self.values[low] * (1.0 - rest) + self.values[high] * rest
+        return np.asarray(np.where(there > 0, found, np.nan))
+
+
+def exchangeable(ours: Sums, theirs: Sums) -> tuple[Sums, Sums]:
+    """The same figures of two runs, from sums that mean the same in both.
+
+    What is counted per value has the values of both as columns, so that rows can change sides.
+    """
+    mine, other = ours.figure, theirs.figure
+    if not isinstance(mine, _Percentile) or not isinstance(other, _Percentile):
+        return ours, theirs
+    values = np.union1d(mine.values, other.values)
+    figure = _Percentile(values, mine.percent)
+    return _over(ours, mine.values, figure), _over(theirs, other.values, figure)
+
+
+def _over(sums: Sums, values: Array, figure: _Percentile) -> Sums:
+    items = np.zeros((len(sums.items), len(figure.values)))
+    items[:, np.searchsorted(figure.values, values)] = sums.items
+    return Sums(items, figure)
 
 
 def _first_items(scored: Scored) -> dict[str, int]:
@@ -172,18 +200,10 @@ def text_sums(name: str, language: str, texts: Sequence[str], references: Sequen
 
     name: bleu, chrf or ter; language: of the target, which chooses BLEU's tokenizer.
     """
-    metric, figure = _sacrebleu(name, language)
+    metric = sacrebleu_metric(name, language)
     counts = metric._extract_corpus_statistics(list(texts), [list(references)]) if texts else []
+    figure = {"bleu": bleu, "chrf": chrf, "ter": ter}[name]
     return Sums(np.array(counts, dtype=np.float64).reshape(len(texts), -1), figure)
-
-
-def _sacrebleu(name: str, language: str) -> tuple[Any, Callable[[Array], Array]]:
-    from sacrebleu.metrics import BLEU, CHRF, TER
-
-    if name == "bleu":
-        tokenizer = BLEU_TOKENIZERS.get(language.split("-", maxsplit=1)[0], "13a")
-        return BLEU(tokenize=tokenizer), bleu
-    return (CHRF(), chrf) if name == "chrf" else (TER(), ter)
 
 
 def bleu(sums: Array) -> Array:

@@ -27,6 +27,7 @@ from earvoice.eval.lines import read_json_lines, read_lines, text
 from earvoice.eval.numbers import numbers_in
 from earvoice.eval.scored import Item, Metric, Result, Scored
 from earvoice.eval.units import CHAR_LANGUAGES
+from earvoice.text.languages import primary
 
 GLOSSARY = "glossary"
 """The key in `Scored.extras` of a sequence of `Term`."""
@@ -100,7 +101,7 @@ def _term(where: str, data: Mapping[str, Any]) -> Term:
 def folded(text: str, language: str) -> str:
     """The text as it is searched."""
     found = unicodedata.normalize("NFKC", text).casefold()
-    spaceless = language.split("-", maxsplit=1)[0] in CHAR_LANGUAGES
+    spaceless = primary(language) in CHAR_LANGUAGES
     return ("" if spaceless else " ").join(found.split())
 
 
@@ -113,7 +114,7 @@ def occurrences(term: str, text: str, language: str) -> int:
 @lru_cache(maxsize=65536)
 def _pattern(term: str, language: str) -> re.Pattern[str]:
     wanted = re.escape(folded(term, language))
-    if language.split("-", maxsplit=1)[0] in CHAR_LANGUAGES:
+    if primary(language) in CHAR_LANGUAGES:
         return re.compile(wanted)
     return re.compile(rf"(?<!\w){wanted}(?!\w)")
 

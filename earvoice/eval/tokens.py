@@ -18,6 +18,7 @@ from earvoice.errors import UsageError
 from earvoice.eval.longform import Segmenter, soft_segmenter
 from earvoice.eval.soft_segmenter import Piece, assign, normalised
 from earvoice.eval.units import CHAR_LANGUAGES, Unit
+from earvoice.text.languages import primary
 
 Tokenizer = Literal["none", "moses"]
 TOKENIZERS: tuple[Tokenizer, ...] = ("none", "moses")
@@ -43,7 +44,7 @@ def moses_segmenter(language: str) -> Segmenter:
 
 def moses(language: str) -> Cutter:
     """A normalised word to its tokens. Raises: UsageError where sacremoses is not installed."""
-    code = language.split("-", maxsplit=1)[0]
+    code = primary(language)
     if code in CHAR_LANGUAGES:
         return lambda word: [word]
     try:

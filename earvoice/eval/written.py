@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from earvoice.eval.hypotheses import CLOCKS, DataError, Hypothesis, microseconds
-from earvoice.eval.units import Unit, units_of
+from earvoice.eval.latency import SourceType
+from earvoice.eval.units import Unit, glued_words, units_of
 from earvoice.events import Commit, Draft, Event, Stamped
 
 Settled = Literal["commit", "shown"]
@@ -29,14 +30,14 @@ class RecordingHead:
     name: str
     source_us: int
     unit: Unit
-    source_type: str = "speech"
+    source_type: SourceType = "speech"
     target_type: str = "text"
     settled: Settled = "commit"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise DataError(f"recording: name is {self.name!r}, it must be text")
-        for key, kind in (("unit", Unit), ("settled", Settled)):
+        for key, kind in (("unit", Unit), ("settled", Settled), ("source_type", SourceType)):
             value, legal = getattr(self, key), get_args(kind)
             if value not in legal:
                 raise DataError(f"recording: {key} is {value!r}, it must be {' or '.join(legal)}")
@@ -126,7 +127,16 @@ def hypothesis_of(recorded: Recorded, unit: Unit | None = None) -> Hypothesis:
         where=recorded.where,
         clocks=dict(zip(CLOCKS, aware, strict=True)),
         source_type=head.source_type,
+        glued=glued_words(_shown(recorded.events)) if unit == "word" else frozenset(),
     )
+
+
+def _shown(events: Sequence[Logged]) -> str:
+    """What stood at the end."""
+    showing = Showing()
+    for event in events:
+        showing.take(event.stamped.event)
+    return showing.text
 
 
 def _by_commits(events: Sequence[Logged], unit: Unit) -> tuple[list[str], list[Stamp]]:

@@ -44,6 +44,7 @@ from earvoice.sessions.agent_turns import TurnGuide
 from earvoice.sessions.fed import own_sessions
 from earvoice.sessions.hearing import Hearings, Step
 from earvoice.sessions.term_index import TermStore, TermView
+from earvoice.text.languages import primary
 from earvoice.units import Samples
 
 MOST_TOGETHER = 16
@@ -147,7 +148,7 @@ class AgentInterpreter:
         Raises: UsageError for languages this model does not have, a policy it cannot follow in
         place of its own decision, or a glossary that it cannot search.
         """
-        pair = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
+        pair = (primary(request.src_lang), primary(request.tgt_lang))
         self._check(request, pair)
         with self._lock, torch.inference_mode():
             return AgentSession(self, request, pair, self.hearings.open())

@@ -40,6 +40,7 @@ from earvoice.sessions.numbering import TextPosition
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.slide import slide_window
 from earvoice.sessions.words import split_words
+from earvoice.text.languages import primary
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 
@@ -118,7 +119,7 @@ class AppendInterpreter:
         refuse_knowledge(request, "glossary", "context")
         for name, has in (("src_lang", settings.src_lang), ("tgt_lang", settings.tgt_lang)):
             asked = getattr(request, name)
-            if asked.split("-")[0] != has:
+            if primary(asked) != has:
                 raise UsageError(f"{name} is {asked!r}; this model has {has!r}")
         with self._lock, torch.inference_mode():
             row, listener = self._pool.lease(), self.hearings.open()

@@ -35,6 +35,7 @@ from earvoice.sessions.channels import ChannelBuffer
 from earvoice.sessions.fed import own_sessions, refuse_knowledge
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.speakers import SpeakerStreams
+from earvoice.text.languages import primary
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
@@ -106,7 +107,7 @@ class FrameSession:
         self.audio = ChannelBuffer(owner.model.step_samples, owner.model.array)
         self.transcript = request.transcript
         self.searches = [begin(transducer) for transducer in owner.model.transducers]
-        languages = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
+        languages = (primary(request.src_lang), primary(request.tgt_lang))
         self._streams = [
             SpeakerStreams(
                 owner.tokenizer,
@@ -212,7 +213,7 @@ class FrameInterpreter:
         if request.policy is not None:
             raise UsageError("this model decides frame by frame when to write; it takes no policy")
         refuse_knowledge(request, "glossary", "context")
-        asked = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
+        asked = (primary(request.src_lang), primary(request.tgt_lang))
         for place, name in enumerate(("src_lang", "tgt_lang")):
             known = sorted({pair[place] for pair in self.settings.pairs})
             if asked[place] not in known:

@@ -40,6 +40,7 @@ from earvoice.sessions.encoded import Encoded, encode_once
 from earvoice.sessions.fed import own_sessions, refuse_knowledge
 from earvoice.sessions.window_session import Found, WindowSession
 from earvoice.sessions.window_snapshot import restore_session, save_session
+from earvoice.text.languages import primary
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Samples
@@ -121,7 +122,7 @@ class WindowInterpreter:
     def open(self, request: Request) -> WindowSession:
         """Begins a stream. Raises: UsageError for languages this model does not have."""
         pairs = self.settings.pairs
-        source, target = request.src_lang.split("-")[0], request.tgt_lang.split("-")[0]
+        source, target = primary(request.src_lang), primary(request.tgt_lang)
         if source not in {pair[0] for pair in pairs}:
             known = ", ".join(sorted({repr(pair[0]) for pair in pairs}))
             raise UsageError(f"src_lang is {request.src_lang!r}; this model has {known}")

@@ -19,6 +19,7 @@ from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.encoded import Encoded
 from earvoice.sessions.fed import FedSession
 from earvoice.sessions.words import split_words
+from earvoice.text.languages import primary
 from earvoice.text.stream import TextStream
 from earvoice.units import SAMPLE_RATE, Samples
 
@@ -55,7 +56,7 @@ class WindowSession(FedSession):
         settings = owner.settings
         self._owner = owner
         self.policy: Policy = self.accepted(request.policy or settings.policy)
-        self.languages = (request.src_lang.split("-")[0], request.tgt_lang.split("-")[0])
+        self.languages = (primary(request.src_lang), primary(request.tgt_lang))
         self.stream = Stream("translation", self.languages[1])
         self.text = TextStream(owner.tokenizer)
         self.audio = SegmentBuffer(settings.segment_samples)

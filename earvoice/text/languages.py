@@ -51,19 +51,38 @@ def _table() -> MappingProxyType[str, Language]:
 
 LANGUAGES = _table()
 
+_THREE_LETTERS = MappingProxyType(
+    dict(
+        pair.split(":")
+        for pair in (
+            "ara:ar arb:ar ces:cs cze:cs chi:zh cmn:zh zho:zh dan:da deu:de ger:de dut:nl nld:nl "
+            "ell:el gre:el eng:en fin:fi fra:fr fre:fr heb:he hin:hi hun:hu ind:id ita:it jpn:ja "
+            "khm:km kor:ko lao:lo mya:my bur:my nor:no pol:pl por:pt ron:ro rum:ro rus:ru spa:es "
+            "swe:sv tha:th tur:tr ukr:uk vie:vi"
+        ).split()
+    )
+)
+"""ISO 639-3 and 639-2 codes of languages that have a shorter one; corpora use them (FLEURS)."""
+
+
+def primary(code: str) -> str:
+    """The primary subtag of a BCP-47 tag in its usual form: `ZH`, `zh_CN` and `cmn` are `zh`."""
+    subtag = code.strip().replace("_", "-").partition("-")[0].lower()
+    return _THREE_LETTERS.get(subtag, subtag)
+
 
 def language(code: str) -> Language:
     """The language of a BCP-47 code; region and script do not matter (`pt-BR` is `pt`).
 
     Errors: `UsageError` with the nearest code, also for a language's name (`German` -> `de`).
     """
-    primary = code.strip().replace("_", "-").partition("-")[0].lower()
-    if primary in LANGUAGES:
-        return LANGUAGES[primary]
+    subtag = primary(code)
+    if subtag in LANGUAGES:
+        return LANGUAGES[subtag]
     by_name = {entry.name.lower(): entry.code for entry in LANGUAGES.values()}
-    near_names = difflib.get_close_matches(primary, by_name, n=1, cutoff=0.8)
+    near_names = difflib.get_close_matches(subtag, by_name, n=1, cutoff=0.8)
     near = [by_name[near_names[0]]] if near_names else []
-    near = near or difflib.get_close_matches(primary, LANGUAGES, n=3, cutoff=0.5)
+    near = near or difflib.get_close_matches(subtag, LANGUAGES, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
     raise UsageError(f"{code!r} is not a language code we know{hint}")
 

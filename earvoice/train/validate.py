@@ -12,6 +12,7 @@ from earvoice.events import Commit
 from earvoice.policies import WaitK
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.session import Interpreter, Request
+from earvoice.text.languages import primary
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import SAMPLE_RATE
 
@@ -84,7 +85,7 @@ class Validation:
             events += session.finish()
             hypotheses.append("".join(e.text for e in events if isinstance(e, Commit)))
             references.append(sentence.targets[target].text)
-        tokens = "zh" if target.split("-", maxsplit=1)[0] == "zh" else "13a"
+        tokens = "zh" if primary(target) == "zh" else "13a"
         return float(sacrebleu.corpus_bleu(hypotheses, [references], tokenize=tokens).score)
 
 

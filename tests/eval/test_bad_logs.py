@@ -90,7 +90,7 @@ def test_two_hypotheses_of_one_recording_in_short_form(folder, fails):
         ([*HEADER, chunk(1.0, 0.1) | {"generated_tokens": [1]}], r"generated_tokens\[0\].* text"),
         ([*HEADER, chunk(1.0, 0.1) | {"deleted_tokens": "x"}], r"deleted_tokens is 'x', it must"),
         ([*HEADER, chunk(1.0, 0.1, ["\ud800"])], r"line 3: generated_tokens\[0\].* lone surrogate"),
-        ([*HEADER, HEADER[1]], r"line 3: id 0 was already in instances\.log line 2"),
+        ([*HEADER, HEADER[1]], r"line 3: .talk. was already in instances\.log line 2"),
         ([{"id": []}], r"line 1: id is \[\], it must be a number or text"),
         ([INSTANCE], r"line 1: id is missing"),
         ([{"model_loading_time": 1.0}], r"instances\.log: no recordings"),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from earvoice.cli import main
 from earvoice.eval.hypotheses import DataError, by_name, clocks_from_totals
 from earvoice.eval.interop import read_simuleval, read_simulstream
 
@@ -59,7 +60,6 @@ def test_a_queue_grows_only_when_computing_is_slower_than_speech():
         ({"delays": "now"}, "delays is str"),
         ({"delays": [1, 2, 3, 4, "5"]}, r"delays\[4\]"),
         ({"elapsed": [1, 2]}, "5 delays and 2 elapsed"),
-        ({"source_length": None}, "source_length is None"),
         ({"prediction": 7}, "prediction is 7"),
         ({"source": None, "index": 3, "prediction": "a b"}, "2 words and 5 delays"),
     ],
@@ -68,6 +68,15 @@ def test_a_wrong_instance_is_named(tmp_path, change, words):
     path = log(tmp_path, INSTANCE, INSTANCE | change)
     with pytest.raises(DataError, match=rf"instances\.log line 2: .*{words}"):
         read_simuleval(path, "word")
+
+
+def test_short_form_needs_the_length_of_the_source(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    log(tmp_path, INSTANCE | {"source_length": None})
+    command = ["eval", "score", "--log", "instances.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de"]) == DataError.exit_code
+    said = capsys.readouterr().err
+    assert "instances.log line 1: the length of the source is not known; only long form" in said
 
 
 def test_a_torn_last_line_is_named(tmp_path):

@@ -17,9 +17,10 @@ from earvoice.eval.hypotheses import (
     microseconds,
 )
 from earvoice.eval.lines import milliseconds, not_negative, read_json_lines, text
-from earvoice.eval.units import Unit, units_of
+from earvoice.eval.units import Unit, glued_words, units_of
 
 LOG_NAME = "instances.log"
+_AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 CONFIG = "source_type: speech\ntarget_type: text\n"
 """What `simuleval --score-only` wants to find as `config.yaml` beside the log."""
 
@@ -36,29 +37,60 @@ def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
 def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
     delays = tuple(microseconds(value) for value in milliseconds(where, data, "delays"))
     elapsed = milliseconds(where, data, "elapsed") if data.get("elapsed") else []
-    clocks = {}
+    totals: list[int] = []
     if any(elapsed):
         if len(elapsed) != len(delays):
             raise DataError(
                 f"{where}: {len(delays)} delays and {len(elapsed)} elapsed; each unit has one of "
                 "both, or elapsed is empty"
             )
-        pairs = zip(elapsed, delays, strict=True)
-        clocks = clocks_from_totals(delays, [microseconds(e) - d for e, d in pairs])
+        totals = [microseconds(e) - d for e, d in zip(elapsed, delays, strict=True)]
+    prediction = text(where, data, "prediction")
+    counted = _counted(prediction, unit, len(delays))
+    kept = [place for place, one in enumerate(counted) if one.strip()]
+    if len(kept) < len(counted):  # white space with a time of its own
+        delays, totals = (
+            tuple(delays[place] for place in kept),
+            [totals[place] for place in kept] if totals else [],
+        )
     reference = None
     if isinstance(data.get("reference"), str):
         reference = text(where, data, "reference").strip()
+    source_us = None
+    if data.get("source_length") is not None:
+        source_us = microseconds(not_negative(where, data, "source_length"))
+    index = data.get("index")
     return Hypothesis(
         name=_source_name(where, data),
         unit=unit,
-        units=tuple(units_of(text(where, data, "prediction"), unit)),
+        units=tuple(counted[place] for place in kept),
         delays_us=delays,
-        source_us=microseconds(not_negative(where, data, "source_length")),
+        source_us=source_us,
         where=where,
-        clocks=clocks,
+        clocks=clocks_from_totals(delays, totals) if totals else {},
         reference=reference,
-        source_type="speech" if isinstance(data.get("source"), list) else "text",
+        source_type="text" if _is_text(data.get("source")) else "speech",
+        index=index if isinstance(index, int) and not isinstance(index, bool) else None,
+        glued=glued_words(prediction) if unit == "word" else frozenset(),
     )
+
+
+def _counted(prediction: str, unit: Unit, count: int) -> list[str]:
+    """What the log has a delay for.
+
+    Of characters SimulEval leaves out ASCII spaces alone, and who writes for OmniSTEval none.
+    """
+    units = units_of(prediction, unit)
+    if unit == "char" and len(units) != count:
+        for some in (list(prediction.replace(" ", "")), list(prediction)):
+            if len(some) == count:
+                return some
+    return units
+
+
+def _is_text(source: Any) -> bool:
+    """SimulEval writes a text as it is, and of a recording its path."""
+    return isinstance(source, str) and not source.endswith(_AUDIO)
 
 
 def _source_name(where: str, data: dict[str, Any]) -> str:
@@ -66,7 +98,7 @@ def _source_name(where: str, data: dict[str, Any]) -> str:
     source = data.get("source")
     if isinstance(source, list) and source and isinstance(source[0], str):
         return Path(source[0]).stem
-    if isinstance(source, str) and source.endswith((".wav", ".flac", ".mp3", ".ogg")):
+    if isinstance(source, str) and source.endswith(_AUDIO):
         return Path(source).stem
     if "index" in data:
         return str(data["index"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
 from earvoice.eval.lines import not_negative, read_json_lines, text, texts
-from earvoice.eval.units import Unit
+from earvoice.eval.units import Unit, glued_words
 from earvoice.text.shown_tokens import PIECE_MARK
 
 
@@ -31,9 +32,11 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
 
     Pieces are told by the mark of a word's beginning, U+2581, in any of a recording's tokens.
     Deleted tokens must be the end of what stands. A unit's time is that of the chunk that last
-    wrote it. Raises: DataError naming file and line.
+    wrote it. An id is a recording's until another metadata line takes it: simulstream's server
+    gives the ids of closed connections again. Raises: DataError naming file and line.
     """
-    found: dict[Any, _Recording] = {}
+    found: list[_Recording] = []
+    known: dict[Any, _Recording] = {}
     for where, data in read_json_lines(path):
         if "id" not in data:
             if "model_loading_time" in data:
@@ -43,14 +46,13 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
         if not isinstance(key, str | int):
             raise DataError(f"{where}: id is {key!r}, it must be a number or text")
         if "metadata" in data:
-            if key in found:
-                raise DataError(f"{where}: id {key!r} was already in {found[key].where}")
-            found[key] = _new_recording(where, data["metadata"])
-        elif key not in found:
+            known[key] = _new_recording(where, data["metadata"])
+            found.append(known[key])
+        elif key not in known:
             raise DataError(f"{where}: id {key!r} has no metadata line before it")
         else:
-            _chunk(where, data, found[key], unit)
-    return [_simulstream(recording, unit) for recording in found.values()]
+            _chunk(where, data, known[key], unit)
+    return [_simulstream(recording, unit) for recording in found]
 
 
 def _new_recording(where: str, metadata: Any) -> _Recording:
@@ -82,7 +84,8 @@ def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) 
 
 
 def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
-    units, owners = _units_and_owners(recording, unit)
+    written = [token_text(token, pieces=recording.pieces) for token in recording.tokens]
+    units, owners = _units_and_owners(written, unit)
     free, total = 0, 0
     done: list[tuple[int, int, int]] = []
     for heard, took in recording.chunks:
@@ -98,19 +101,21 @@ def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
         source_us=recording.chunks[-1][0] if recording.chunks else None,
         where=recording.where,
         clocks=clocks,
+        glued=glued_words("".join(written)) if unit == "word" else frozenset(),
     )
 
 
-def _units_and_owners(recording: _Recording, unit: Unit) -> tuple[list[str], list[int]]:
+def token_text(token: str, *, pieces: bool) -> str:
+    """A token as it stands in the text. pieces: they are SentencePiece's, else words."""
+    return token.replace(PIECE_MARK, " ") if pieces else f" {token}"
+
+
+def _units_and_owners(written: Sequence[str], unit: Unit) -> tuple[list[str], list[int]]:
     """The units of a text and, for each, the number of the token that wrote its end."""
-    parts: list[str] = []
-    owners: list[int] = []
-    for index, token in enumerate(recording.tokens):
-        parts.append(token.replace(PIECE_MARK, " ") if recording.pieces else f"{token} ")
-        owners += [index] * len(parts[-1])
+    owners = [index for index, part in enumerate(written) for _ in part]
     units: list[str] = []
     last: list[int] = []
-    for found in re.finditer(r"\S+" if unit == "word" else r"\S", "".join(parts)):
+    for found in re.finditer(r"\S+" if unit == "word" else r"\S", "".join(written)):
         units.append(found.group())
         last.append(owners[found.end() - 1])
     return units, last

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.eval.quality import BLEU_TOKENIZERS
+from earvoice.eval.quality import sacrebleu_metric
 from earvoice.eval.speakers.assignment import cheapest_assignment
 from earvoice.eval.speakers.utterances import Session, Utterance, by_speaker
 
@@ -45,11 +45,10 @@ class PairCounter:
     def __init__(self, language: str) -> None:
         from sacrebleu.metrics import BLEU
 
-        tokenizer = BLEU_TOKENIZERS.get(language.split("-", maxsplit=1)[0], "13a")
         self._bleu: Any = BLEU
-        self._plain = BLEU(tokenize=tokenizer)
+        self._plain = sacrebleu_metric("bleu", language)
         # The counts are the same; without it sacrebleu warns of sentence scores.
-        self._counting = BLEU(tokenize=tokenizer, effective_order=True)
+        self._counting = sacrebleu_metric("bleu", language, sentences=True)
 
     @property
     def signature(self) -> str:

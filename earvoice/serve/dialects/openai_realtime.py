@@ -27,6 +27,7 @@ from earvoice.serve.dialects.native import NativeStream, language_tag, model_nam
 from earvoice.serve.dialects.openai_errors import error_of, is_server_s
 from earvoice.serve.errors import Fault
 from earvoice.serve.sessions import Sessions
+from earvoice.text.languages import primary
 from earvoice.units import Seconds
 
 RATE_HZ = 24_000
@@ -254,7 +255,7 @@ class TranslationSession(RealtimeSession):
         if transcript and (model is None or not model.transcript):
             text = f"model {self._model} gives no transcript"
             raise _Refused(text, "unsupported_value", "audio.input.transcription")
-        if model is not None and target and target.split("-")[0] not in _primary(model.tgt_langs):
+        if model is not None and target and primary(target) not in _primary(model.tgt_langs):
             text = f"model {model.name} translates to {', '.join(model.tgt_langs)}"
             raise _Refused(text, "unsupported_value", "audio.output.language")
         self._settled("audio.output.language", target, self._tgt_lang)
@@ -391,4 +392,4 @@ def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _primary(tags: tuple[str, ...]) -> set[str]:
-    return {tag.split("-")[0] for tag in tags}
+    return {primary(tag) for tag in tags}

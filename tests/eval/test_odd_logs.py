@@ -1,0 +1,262 @@
+"""Logs that are legal and unusual: what other tools write now and then, scored as they do."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from earvoice.cli import main
+from earvoice.eval.history import history_of_simulstream, settle
+from earvoice.eval.hypotheses import clocks_from_totals
+from earvoice.eval.interop import read_simulstream
+from earvoice.eval.latency import Timed, average_token_delay
+from earvoice.eval.numbers import numbers_in
+from earvoice.eval.stats import randomisation_p
+from earvoice.eval.sums import Sums, _Percentile
+from tests.eval.test_interop import INSTANCE, chunk, log
+
+
+@pytest.fixture
+def scores(tmp_path, monkeypatch, capsys):
+    """Scores `instances.log` in this process; gives the object of `--json`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(log_format, language, *more):
+        command = ["eval", "score", "--log", "instances.log", "--log-format", log_format]
+        assert main([*command, "--tgt-lang", language, *more, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def instance(**changes):
+    return INSTANCE | {"elapsed": []} | changes
+
+
+def words(text, times, **more):
+    return instance(prediction=text, reference=text, delays=times, source_length=2000, **more)
+
+
+# ------------------------------------------------------------------ computing
+
+
+def test_word_by_word_after_the_end_costs_computing_each_time():
+    # As an agent that is asked again and again once the source is over.
+    heard = [1_000_000, *[2_000_000] * 4]
+    totals = [100_000, 400_000, 700_000, 1_000_000, 1_300_000]
+    clocks = clocks_from_totals(heard, totals)
+    assert clocks["queue"] == (1_100_000, 2_300_000, 2_600_000, 2_900_000, 3_200_000)
+    assert clocks["chunk"] == (1_100_000, *[2_300_000] * 4)
+    # ... and words of one chunk share it.
+    assert clocks_from_totals(heard, [100_000, *[400_000] * 4])["queue"][1:] == (2_300_000,) * 4
+
+
+def test_an_item_without_computing_has_no_computation_aware_latency(tmp_path, scores):
+    log(
+        tmp_path,
+        words("eins zwei", [1000, 2000], elapsed=[1250, 2250]),
+        words("drei vier", [1000, 2000], source=["b.wav"]),
+    )
+    found = scores("simuleval", "de", "--metrics", "start_offset,start_offset_ca_queue")
+    assert found["per_item"]["start_offset"] == [1000, 1000]
+    assert found["per_item"]["start_offset_ca_queue"] == [1250, None]
+    assert "items:1/2" in found["signature"]["start_offset_ca_queue"]
+
+
+# ------------------------------------------------------------------ which line is whose
+
+
+def test_shards_that_were_put_together_find_their_references(tmp_path, scores):
+    texts = ["eins zwei drei vier", "fünf sechs sieben acht", "neun zehn elf zwölf"]
+    (tmp_path / "refs.txt").write_text("".join(f"{text}\n" for text in texts))
+    lines = [
+        instance(
+            index=i, prediction=texts[i], delays=[1000] * 4, reference="x", source=[f"{i}.wav"]
+        )
+        for i in (1, 2, 0)
+    ]
+    log(tmp_path, *lines)
+    found = scores("simuleval", "de", "--references", "refs.txt", "--metrics", "bleu")
+    assert found["per_item"]["bleu"] == pytest.approx([100.0] * 3)
+
+
+def test_one_index_twice_is_an_error_where_lines_are_found_by_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "refs.txt").write_text("eins\nzwei\n")
+    log(tmp_path, instance(), instance(source=["b.wav"]))
+    command = ["eval", "score", "--log", "instances.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de", "--references", "refs.txt"]) == 7
+    assert "line 2: index 0 was already in instances.log line 1" in capsys.readouterr().err
+
+
+def test_an_id_of_simulstream_is_given_again_to_another_recording(tmp_path):
+    heads = [{"id": 7, "metadata": {"wav_name": name}} for name in ("a.wav", "b.wav")]
+    said = [chunk(1.0, 0.1, [word], key=7) for word in ("Guten", "Tag")]
+    path = log(tmp_path, heads[0], said[0], heads[1], said[1])
+    assert [(one.name, one.units) for one in read_simulstream(path, "word")] == [
+        ("a", ("Guten",)),
+        ("b", ("Tag",)),
+    ]
+    assert [settle(one, "word").units for one in history_of_simulstream(path)] == [
+        ("Guten",),
+        ("Tag",),
+    ]
+
+
+# ------------------------------------------------------------------ spaces and pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("日本\u3000語", [1000, 1000, 1500, 2000]),  # SimulEval leaves out ASCII spaces only
+        ("日 本\u3000語", [1000, 1000, 1500, 2000]),
+        ("日本 語", [1000, 1000, 1500, 2000]),  # who writes for OmniSTEval leaves out none
+        ("日本 語", [1000, 1000, 2000]),
+    ],
+)
+def test_a_character_is_no_white_space_whatever_has_a_time(tmp_path, scores, text, times):
+    log(tmp_path, words(text, times))
+    found = scores("simuleval", "ja", "--metrics", "end_offset,start_offset,units")
+    assert found["metrics"] == {"end_offset": 0, "start_offset": 1000, "units": 3}
+
+
+def test_long_form_needs_no_length_of_the_source(tmp_path, scores):
+    entry = words("eins zwei", [1000, 2000])
+    del entry["source_length"]
+    log(tmp_path, entry)
+    (tmp_path / "segments.yaml").write_text("- {offset: 0.0, duration: 2.0, wav: a.wav}\n")
+    (tmp_path / "refs.txt").write_text("eins zwei\n")
+    more = ("--segments", "segments.yaml", "--references", "refs.txt", "--metrics", "long_laal")
+    assert scores("simuleval", "de", *more)["metrics"]["long_laal"] == 1000.0
+
+
+def test_no_break_spaces_join_words_in_stream_laal_as_in_simulstream(tmp_path, scores):
+    # simulstream 1.0.0 with mweralign says 275 ms of this log.
+    said = [
+        (0.2, "Bonjour\u00a0!"),
+        (0.5, "Mes\u00a0amis"),
+        (1.4, "ça\u00a0va\u00a0?"),
+        (2.0, "Oui\u00a0!"),
+    ]
+    lines = [chunk(at, 0.1, [text]) for at, text in said]
+    log(tmp_path, {"id": 0, "metadata": {"wav_name": "a.wav"}}, *lines)
+    parts = "".join(f"- {{offset: {at}, duration: 1.0, wav: a.wav}}\n" for at in (0.0, 1.0))
+    (tmp_path / "segments.yaml").write_text(parts)
+    (tmp_path / "refs.txt").write_text(
+        "Bonjour\u00a0! Mes\u00a0amis\nça\u00a0va\u00a0? Oui\u00a0!\n"
+    )
+    more = ("--segments", "segments.yaml", "--references", "refs.txt", "--metrics", "stream_laal")
+    assert scores("simulstream", "fr", *more)["metrics"]["stream_laal"] == pytest.approx(275.0)
+
+
+def test_pieces_of_words_are_no_words_in_what_was_withdrawn(tmp_path, scores):
+    log(
+        tmp_path,
+        {"id": 0, "metadata": {"wav_name": "a.wav"}},
+        chunk(1.0, 0.1, ["▁Guten", "▁Mor"]),
+        chunk(2.0, 0.1, ["▁Tag", "▁zu", "sam", "men", "!"], ["▁Mor"]),
+    )
+    (tmp_path / "refs.txt").write_text("Guten Tag zusammen!\n")
+    found = scores("simulstream", "de", "--references", "refs.txt", "--metrics", "erasure,units")
+    assert found["metrics"] == {"erasure": pytest.approx(1 / 3), "units": 3}
+
+
+def test_pieces_of_a_byte_level_vocabulary_are_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    log(tmp_path, words("Gut en \u0120Tag", [1000, 1000, 2000]))
+    command = ["eval", "score", "--log", "instances.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de", "--metrics", "bleu"]) == 0
+    assert "looks like a piece of a byte-level vocabulary" in capsys.readouterr().err
+    assert main([*command, "--tgt-lang", "mt", "--metrics", "bleu"]) == 0
+    assert "byte-level" not in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------ languages
+
+
+@pytest.mark.parametrize("tag", ["zh", "ZH", "zh_CN", "cmn", "cmn-Hans-CN"])
+def test_a_language_has_many_tags(tmp_path, scores, tag):
+    text = "我们今天去学校看书"
+    log(tmp_path, instance(prediction=text + "了", reference=text + "吧", delays=[1000] * 10))
+    found = scores("simuleval", tag, "--metrics", "bleu,ter,cer,wer")
+    assert "tok:zh" in found["signature"]["bleu"]
+    assert found["metrics"]["ter"] == pytest.approx(10.0)  # one character of ten
+    assert found["metrics"]["wer"] is None
+
+
+def test_bleu_without_spaces_counts_characters(tmp_path, scores):
+    text = "วันนี้เราไปโรงเรียน"
+    log(tmp_path, instance(prediction=text, reference=text + "ๆ", delays=[1000] * len(text)))
+    found = scores("simuleval", "th", "--metrics", "bleu,ter")
+    assert "tok:char" in found["signature"]["bleu"]
+    assert found["metrics"]["bleu"] > 80
+    assert found["metrics"]["ter"] is None
+    assert "no spaces between words" in found["undefined"]["ter"]
+
+
+# ------------------------------------------------------------------ text to text, huge numbers
+
+
+def test_average_token_delay_from_text_to_text(tmp_path, scores):
+    # A word after each word: every target word ends one after its source word (SimulEval: 1.0).
+    log(tmp_path, instance(prediction="a b c", delays=[1, 2, 3], source="x y z", source_length=3))
+    found = scores("simuleval", "de", "--metrics", "atd")
+    assert found["metrics"]["atd"] == 1.0
+    assert found["signature"]["atd"].endswith("|words")
+
+
+def test_average_token_delay_of_a_huge_delay_costs_nothing():
+    late = 1_700_000_000_000_000
+    assert average_token_delay(Timed([late, late], 2_000_000, 2)) == pytest.approx(
+        late / 1000 - 450
+    )  # two tokens of 300 ms: mean end 450 ms
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "零" * 5000, "tausend" * 1500, "9" * 41])
+@pytest.mark.parametrize("language", ["de", "en", "zh"])
+def test_what_a_model_repeats_is_no_number(text, language):
+    assert numbers_in(f"{text} 12", language, ambiguous=True)[-1:] == [12]
+
+
+# ------------------------------------------------------------------ tests of percentiles
+
+
+def median(values):
+    ordered, counts = np.unique(values, return_inverse=True)
+    return Sums(np.eye(len(ordered))[counts], _Percentile(ordered, 50))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_p_of_a_median_is_that_of_all_swaps(seed):
+    rng = np.random.default_rng(seed)
+    ours, theirs = (rng.integers(0, 9, 7).astype(float) for _ in range(2))
+    seen = abs(np.median(ours) - np.median(theirs))
+    apart = []
+    for swap in itertools.product((False, True), repeat=7):
+        left, right = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
+        apart.append(abs(np.median(left) - np.median(right)))
+    expected = np.mean(np.array(apart) >= seen - 1e-9)
+    found = randomisation_p(median(ours), median(theirs), range(7))
+    assert found == pytest.approx(expected)
+
+
+def test_runs_of_which_one_wrote_nothing_at_times_can_be_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, empty in (("one", {0, 3}), ("two", set())):
+        lines = [
+            instance(
+                prediction="" if i in empty else "eins",
+                delays=[] if i in empty else [1000 + 10 * i],
+                reference="eins",
+                source=[f"{i}.wav"],
+            )
+            for i in range(6)
+        ]
+        log(tmp_path, *lines).rename(tmp_path / f"{name}.log")
+    command = ["eval", "compare", "one.log", "two.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de", "--metrics", "first_output", "--json"]) == 0
+    (difference,) = json.loads(capsys.readouterr().out)["differences"]
+    assert difference["difference"]["value"] == pytest.approx(1025 - 1030)
+    assert 0 < difference["p_randomisation"] <= 1
