@@ -24,6 +24,7 @@ from earvoice.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 _MAX_FILE_BYTES = 1 << 20

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
+from pydantic import field_validator
 
-from earvoice.config import Config
+from earvoice.config import Config, Count, Probability
 from earvoice.units import SAMPLE_RATE
 
 NOISE_SAMPLES = 10 * SAMPLE_RATE
@@ -15,15 +16,22 @@ NOISE_SAMPLES = 10 * SAMPLE_RATE
 class AugmentConfig(Config):
     """Probabilities and ranges; every example draws its own."""
 
-    noise: float = 0.5
+    noise: Probability = 0.5
     snr_db: tuple[float, float] = (5.0, 30.0)
-    babble: float = 0.0
+    babble: Probability = 0.0
     babble_snr_db: tuple[float, float] = (6.0, 25.0)
-    filter: float = 0.5
-    room: float = 0.2
+    filter: Probability = 0.5
+    room: Probability = 0.2
     gain_db: tuple[float, float] = (-12.0, 6.0)
-    noises: int = 64
+    noises: Count = 64
     noise_seed: int = 1
+
+    @field_validator("snr_db", "babble_snr_db", "gain_db")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if not -200 <= ends[0] <= ends[1] <= 200:
+            raise ValueError("the least must not be more than the most, both within 200 dB")
+        return ends
 
 
 class Augment:

@@ -165,7 +165,7 @@ class Collator:
 
     def _encode_word(self, word: str) -> list[int]:
         if word not in self._word_cache:
-            self._word_cache[word] = self.tokenizer.encode(word)
+            self._word_cache[word] = self.tokenizer.encode_word(word)
         return self._word_cache[word]
 
     def _words(

@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 class Vocabulary(Protocol):
     """What turns words and tags into ids (`text.tokenizer.Tokenizer` does)."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode_word(self, word: str) -> list[int]:
         """Ids of a word, with its word boundary."""
         ...
 
@@ -177,7 +177,7 @@ class ExampleMaker:
             found = (
                 [self._vocabulary.special_id(item.text)]
                 if item.is_tag
-                else self._vocabulary.encode(item.text)
+                else self._vocabulary.encode_word(item.text)
             )
             tokens += [(token, item.start_s - offset_s, item.end_s - offset_s) for token in found]
         ids, starts, ends = zip(*tokens, strict=True) if tokens else ((), (), ())

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from earvoice.data.manifest import (
     MANIFEST_NAME,
-    WAV_HEADER_BYTES,
     Target,
     TimedPhone,
     TimedWord,
     alignment,
 )
+from earvoice.data.plain_wav import map_samples
 from earvoice.errors import AudioError, DataError, UsageError
 from earvoice.units import Samples, Seconds
 
@@ -81,25 +81,13 @@ class Conversation:
     def read_samples(self, start: Samples = 0, count: Samples | None = None) -> Float32:
         """Samples `start` .. `start + count` (fewer at the end): float32 [C, W], +-1.
 
-        Raises: AudioError when there is no audio or the file is shorter than the manifest says.
+        Raises: AudioError where there is no audio, or another than the manifest says.
         """
         if self.path is None:
             raise AudioError(f"the conversation {self.id} has no audio")
         stop = self.samples if count is None else min(self.samples, start + count)
-        size = self.path.stat().st_size if self.path.is_file() else -1
-        need = WAV_HEADER_BYTES + 2 * self.channels * self.samples
-        if size < need:
-            raise AudioError(f"{self.path} has {size} bytes, the manifest needs {need}")
-        if stop <= start:
-            return np.zeros((self.channels, 0), dtype=np.float32)
-        mapped = np.memmap(
-            self.path,
-            dtype="<i2",
-            mode="r",
-            offset=WAV_HEADER_BYTES + 2 * self.channels * start,
-            shape=(stop - start, self.channels),
-        )
-        return np.ascontiguousarray(mapped.T, dtype=np.float32) / np.float32(32768.0)
+        found = map_samples(self.path, self.sample_rate, self.channels, start, stop, self.samples)
+        return np.ascontiguousarray(found.T, dtype=np.float32) / np.float32(32768.0)
 
 
 def load_conversations(path: Path | str) -> Iterator[Conversation]:

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.data.plain_wav import WAV_HEADER_BYTES, map_samples
 from earvoice.data.target import Target as Target  # noqa: PLC0414  # a part of the records
 from earvoice.errors import AudioError, UsageError
 from earvoice.units import Samples, Seconds
 
 MANIFEST_NAME = "cuts.jsonl"
-WAV_HEADER_BYTES = 44
 PAUSE = "pau"
 
 Float32 = NDArray[np.float32]
@@ -92,26 +92,15 @@ class Talk:
     def read_samples(self, start: Samples = 0, count: Samples | None = None) -> Float32:
         """Samples `start` .. `start + count` (fewer at the end), from the file: float32 [W], +-1.
 
-        The file is mapped, not read, so a short piece of a long talk costs what it weighs.
+        Raises: AudioError where there is no audio, or another than the manifest says.
         """
         if self.path is None:
             raise AudioError(f"the talk {self.id} has no audio")
         stop = self.samples if count is None else min(self.samples, start + count)
-        begin = self.first_sample + start
-        size = self.path.stat().st_size if self.path.is_file() else -1
-        need = WAV_HEADER_BYTES + 2 * (self.first_sample + self.samples)
-        if size < need:
-            raise AudioError(f"{self.path} has {size} bytes, the manifest needs {need}")
-        if stop <= start:
-            return np.zeros(0, dtype=np.float32)
-        mapped = np.memmap(
-            self.path,
-            dtype="<i2",
-            mode="r",
-            offset=WAV_HEADER_BYTES + 2 * begin,
-            shape=(stop - start,),
-        )
-        return mapped.astype(np.float32) / np.float32(32768.0)
+        end = self.first_sample + self.samples
+        first, last = self.first_sample + start, self.first_sample + stop
+        found = map_samples(self.path, self.sample_rate, 1, first, last, end)
+        return found[:, 0].astype(np.float32) / np.float32(32768.0)
 
 
 def load_talks(path: Path | str) -> Iterator[Talk]:
@@ -162,6 +151,9 @@ def talk_from_cut(cut: Mapping[str, Any], folder: Path) -> Talk:
     rate = int(recording["sampling_rate"])
     custom = cut.get("custom") or {}
     supervisions = sorted(cut["supervisions"], key=lambda segment: float(segment["start"]))
+    if supervisions and float(supervisions[-1]["start"]) >= float(cut["duration"]) > 0:
+        start, length = supervisions[-1]["start"], cut["duration"]
+        raise ValueError(f"a sentence starts at {start} s, the cut is {length} s long")
     return Talk(
         id=str(cut["id"]),
         path=folder / recording["sources"][0]["source"],

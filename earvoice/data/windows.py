@@ -22,6 +22,8 @@ from earvoice.units import Seconds
 
 CONTEXT_WORDS = 40
 """Words of context that a window keeps; a system takes the last so many of them."""
+EARLIEST_S = 0.5
+"""A window begins in the pause before its sentence, at most so much early."""
 MARGIN_S = 0.03
 """A word counts as heard this long after its end: the front-end's receptive field."""
 
@@ -88,17 +90,20 @@ class Window:
 
 
 def cut_utterances(
-    talk: Talk, language: str, cut: Cut, rng: random.Random, first: int
+    talk: Talk, language: str, cut: Cut, rng: random.Random, first: int, most: int | None = None
 ) -> Window | None:
     """Sentences from `first` on, as many as fit, then silence; None when not even one fits.
 
+    most: no more sentences than that.
+
     Room is left for the k - 1 silent segments a session appends so that everything is written.
     """
-    flush = 0 if cut.k >= OFFLINE_K or not cut.hold else cut.k - 1
-    room_s = (cut.segments - flush) * cut.segment_s
+    room_s = (cut.segments - flushed(cut.k, hold=cut.hold)) * cut.segment_s
     start_s = _start_before(talk, first, rng)
-    last = first
-    while last < len(talk.sentences) and talk.sentences[last].end_s - start_s <= room_s:
+    last, behind = first, len(talk.sentences)
+    if most is not None:
+        behind = min(behind, first + most)
+    while last < behind and talk.sentences[last].end_s - start_s <= room_s:
         last += 1
     if last == first:
         return None
@@ -107,6 +112,11 @@ def cut_utterances(
     audio_s = min(room_s, end_s - start_s + rng.uniform(0.05, 0.3), following - start_s)
     window = _window(talk, talk.sentences[first:last], language, cut, start_s, audio_s, ended=True)
     return replace(window, context=told_before(talk, language, first, start_s))
+
+
+def flushed(k: int, *, hold: bool) -> int:
+    """Silent segments that a session appends so that everything is written."""
+    return 0 if k >= OFFLINE_K or not hold else k - 1
 
 
 def told_before(talk: Talk, language: str, first: int, start_s: Seconds) -> tuple[str, ...]:
@@ -150,7 +160,7 @@ def _start_before(talk: Talk, first: int, rng: random.Random) -> float:
     """A start in the pause before a sentence, at most half a second early."""
     begin_s = talk.sentences[first].start_s
     earlier_s = talk.sentences[first - 1].end_s if first else 0.0
-    return max(earlier_s, begin_s - rng.uniform(0.0, 0.5), 0.0)
+    return max(earlier_s, begin_s - rng.uniform(0.0, EARLIEST_S), 0.0)
 
 
 def _window(

@@ -88,6 +88,7 @@ class Tokenizer:
             for token_id, piece in enumerate(self._pieces)
         ]
         self._spaceless = [_begins_spaceless(raw) for raw in self._bytes]
+        self._adds_boundary = self.encode("a") == self.encode(" a")
         self.eos_id = self._named(_EOS)
         # A vocabulary of bytes knows everything.
         self.unk_id = self.eos_id if letters else self._named(_UNK)
@@ -202,12 +203,22 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, with no control token: never `bos` or `eos`, whatever it says.
 
-        The first word gets a boundary (`"Haus"` and `" Haus"` are both `▁Haus`).
+        In vocabularies of ours and of Llama 2 the first word gets a boundary (`"Haus"` and
+        `" Haus"` are both `▁Haus`); in those of Llama 3, Qwen and Gemma only a space makes one.
         """
         if not text:
             return []
         ids: list[int] = self._encoder.encode(_valid_unicode(text), add_special_tokens=False).ids
         return ids
+
+    def encode_word(self, word: str) -> list[int]:
+        """Token ids of a word as it stands behind others: with its boundary, where it has one.
+
+        So texts put together from words have their spaces in every vocabulary.
+        """
+        if self._adds_boundary or not word or is_spaceless(word[0]):
+            return self.encode(word)
+        return self.encode(f" {word}")
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; control tokens are silent, broken UTF-8 becomes U+FFFD."""

@@ -239,10 +239,13 @@ def conversation_examples(
     *,
     seed: int,
     stage: str,
+    translated: bool = False,
 ) -> ConversationExamples:
     """The examples of a stage. A system of one microphone takes the first of a recording.
 
-    Raises: ConfigError for recordings that have fewer or more microphones than the system.
+    translated: the stage learns from translations, so that all that is said must have one.
+    Raises: ConfigError for recordings that have fewer or more microphones than the system, and
+        for turns without word times or, where needed, without a translation.
     """
     recordings: list[Conversation] = []
     if mixture.source == "audio":
@@ -258,7 +261,26 @@ def conversation_examples(
                 f"stage {stage!r}: {item.id} has {item.channels} channels, the system has "
                 f"{system.microphones} microphones"
             )
+    for item in recordings:
+        _check_turns(item, stage, translated=translated)
     channels = (0,) if system.microphones == 1 else ()
     maker = ExampleMaker(tokenizer, mixture.tags, mixture.tags, channels)
     collator = ConversationCollator(system.rate.stride, augment, phones)
     return ConversationExamples(mixture, collator, maker, recordings, seed=seed, stage=stage)
+
+
+def _check_turns(item: Conversation, stage: str, *, translated: bool) -> None:
+    """Transcripts are made of timed words, and silence must not be learnt as a translation.
+
+    Raises: ConfigError naming the first turn that lacks them.
+    """
+    for turn in item.turns:
+        if not turn.words:
+            what, cure = "no word times", "align the corpus, or leave it out"
+        elif translated and not turn.target.text:
+            what, cure = f"no {turn.into!r} side", "leave it out, or train `asr_transducer` on it"
+        else:
+            continue
+        raise ConfigError(
+            f"stage {stage!r}: {item.id!r}: what is said at {turn.start_s} s has {what}; {cure}"
+        )

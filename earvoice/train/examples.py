@@ -10,9 +10,10 @@ from earvoice.data.collate import Batch, Collator
 from earvoice.data.draws import drawing
 from earvoice.data.manifest import Talk
 from earvoice.data.synth.silent import silent_talk
-from earvoice.data.windows import Cut, Window, cut_fresh, cut_slid, cut_utterances
+from earvoice.data.windows import Cut, Window, cut_fresh, cut_slid, cut_utterances, flushed
 from earvoice.errors import ConfigError
 from earvoice.policies.schedule import OFFLINE_K
+from earvoice.train.singles import Singles
 from earvoice.train.stage import MixtureConfig
 
 _TRIES = 200
@@ -38,6 +39,7 @@ class Examples:
         stage: str,
         any_side: bool = False,
     ) -> None:
+        talks = [talk for talk in talks if talk.sentences]
         if mixture.clean:
             talks = [talk for talk in talks if not talk.condition]
         if mixture.source == "audio" and not talks:
@@ -50,10 +52,17 @@ class Examples:
         self.language, self.segment_s, self.hold = language, segment_s, hold
         self.seed, self.stage = seed, stage
         self._weights = _cumulative(talks, mixture.engines)
+        self._singles: Singles | None = None
+        if mixture.single:
+            self._singles = Singles(
+                talks, segment_s, mixture.segments, mixture.least_s, mixture.batch_s, stage
+            )
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (accumulation counts as further steps)."""
         rng = drawing(self.seed, self.stage, step)
+        if self._singles is not None:
+            return self.collator(self._single_windows(rng, self._singles), rng, audio=True)
         low, high = self.mixture.segments
         segments = rng.randint(low, high)
         size = max(1, round(self.mixture.batch_s / (segments * self.segment_s)))
@@ -76,8 +85,7 @@ class Examples:
             weights = (mixture.utterance, mixture.fresh, mixture.slid)
             kind = rng.choices(("utterance", "fresh", "slid"), weights)[0]
             first = rng.randrange(len(talk.sentences))
-            sides = talk.sentences[0].targets
-            language = self.language if self.language in sides else next(iter(sides), "")
+            language = self._side(talk)
             window = None
             if kind == "utterance" or k >= OFFLINE_K:  # offline means whole utterances
                 window = cut_utterances(talk, language, cut, rng, first)
@@ -89,8 +97,25 @@ class Examples:
                 return window.at_speed(speed)
         raise ConfigError(
             f"stage {self.stage!r}: no window of {segments} segments found in {_TRIES} tries; "
-            "the talks are too short for `segments`"
+            "the talks are too short, or their sentences too long, for `segments`"
         )
+
+    def _single_windows(self, rng: random.Random, singles: Singles) -> list[Window]:
+        """One utterance each, as many as a batch has."""
+        need, chosen = singles.draw(rng)
+        k, n = rng.choice(self.mixture.ks), rng.choice(self.mixture.ns)
+        segments = need + flushed(k, hold=self.hold)
+        cut = Cut(segments, self.segment_s, k, n, self.hold)
+        windows = [
+            cut_utterances(talk, self._side(talk), cut, rng, first, most=1)
+            for talk, first in chosen
+        ]
+        return [window for window in windows if window is not None]
+
+    def _side(self, talk: Talk) -> str:
+        """The translation to take; where it does not matter, any."""
+        sides = talk.sentences[0].targets
+        return self.language if self.language in sides else next(iter(sides), "")
 
     def _draw(self, rng: random.Random, talks: Sequence[Talk]) -> Talk:
         if self._weights is None or talks is not self.talks:

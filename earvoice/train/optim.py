@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
+from earvoice.errors import ConfigError
 from earvoice.train.freeze import check_patterns, lr_scale_of, matches
 from earvoice.train.stage import StageConfig
 
@@ -22,11 +23,18 @@ def optimiser(module: nn.Module, stage: StageConfig) -> torch.optim.Optimizer:
 
     The weights of linear layers whose names match `stage.muon` learn by Muon instead.
     Each group carries `scale`, its share of the scheduled learning rate.
-    Raises: ConfigError for a pattern of `lr_scale` or `muon` that matches nothing.
+    Raises: ConfigError for a pattern of `lr_scale` that matches nothing, and of `muon` that
+        matches no linear layer's weight that learns.
     """
     names = [name for name, _ in module.named_parameters()]
     check_patterns(stage.lr_scale, names, "lr_scale")
-    check_patterns(stage.muon, names, "muon")
+    learning = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    for pattern in stage.muon:
+        if not _linear_weights(module, [pattern]) & learning:
+            raise ConfigError(
+                f"muon: {pattern!r} matches no linear layer's weight that learns; LoRA, "
+                "embeddings, convolutions and vectors learn by AdamW"
+            )
     linear = _linear_weights(module, stage.muon)
     matrices: _Groups = {}
     others: _Groups = {}

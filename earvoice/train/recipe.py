@@ -34,13 +34,10 @@ from earvoice.train.export import export_model
 from earvoice.train.lock import FolderLock
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.start import (
-    providing,
-    starting_weights,
-)
+from earvoice.train.start import providing, sources_of, starting_weights
 from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation, Waits
-from earvoice.train.vocabulary import phone_ids, vocabulary
+from earvoice.train.vocabulary import RECIPE_FILE, phone_ids, vocabulary
 from earvoice.units import SAMPLE_RATE
 
 PHONE_HEAD = "phone_head.weight"
@@ -48,6 +45,8 @@ LIVE_ONLY = {"align_att", "pauses"}
 """Fields of a system that say how it is used live and are no matter of its training."""
 NEED_TIMES = ("phones", "waco")
 """Objectives that learn from when words or phonemes are spoken."""
+TRANSLATES = ("transducer", "mt_transducer")
+"""Objectives of conversations that learn a translation."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,12 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
 def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Path:
     """The same in a folder that is ours."""
     reuse = options.reuse or {}
-    talks = [talk for folder in recipe.corpus for talk in load_talks(Path(folder))]
+    talks = _talks(recipe.corpus)
     tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
     heads = providing(recipe, PHONE_HEAD, reuse)
     phones = ranks.in_turn(lambda: phone_ids(talks, out, recipe.system.phones, heads))
     recipe = _with_vocabulary(recipe, tokenizer)
-    ranks.lead(lambda: (out / "recipe.json").write_text(recipe.model_dump_json(indent=1)))
+    ranks.lead(lambda: (out / RECIPE_FILE).write_text(recipe.model_dump_json(indent=1)))
     system = _system(recipe, tokenizer)
     fresh = {name: value.clone() for name, value in system.state_dict().items()}
     wanted = options.stages or _not_reused(recipe, reuse)
@@ -104,7 +103,7 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
             system = _system(recipe, tokenizer)  # that of the stage before is in shares
         load_weights(system, starting_weights(fresh, recipe, index, out, reuse), stage.name)
         examples = _examples(recipe, stage, tokenizer, phones, talks, system)
-        config_hash = _hash(recipe, index, corpora)
+        config_hash = _hash(recipe, index, corpora, tuple(reuse))
         lineage = {"config_hash": config_hash, **_versions(), "recipe": recipe.name}
         validate = _validation(recipe, stage, system, tokenizer)
         run = StageRun(stage, examples, out / stage.name, lineage, validate)
@@ -128,6 +127,18 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
                 load_weights(system, _last_weights(out / last), last)
             _export(system, tokenizer, recipe, folder)
     return folder / "model"
+
+
+def _talks(folders: Sequence[str]) -> list[Talk]:
+    """Of all corpora. Raises: ConfigError for a talk at another rate than we learn from."""
+    talks = [talk for folder in folders for talk in load_talks(Path(folder))]
+    for talk in talks:
+        if talk.sample_rate != SAMPLE_RATE:
+            raise ConfigError(
+                f"corpus: talk {talk.id!r} is at {talk.sample_rate} Hz, it must be {SAMPLE_RATE}; "
+                "`earvoice corpus import` converts"
+            )
+    return talks
 
 
 def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ...]:
@@ -205,6 +216,7 @@ def _examples(
         return agent_examples(told, system, talks, augment, **place)
     if stage.conversations is not None:
         pieces, corpus = stage.conversations, recipe.corpus
+        place["translated"] = stage.objective in TRANSLATES
         return conversation_examples(pieces, system, tokenizer, corpus, augment, phones, **place)
     if stage.utterances is not None:
         whole = stage.utterances
@@ -257,12 +269,20 @@ def _waiting(recipe: RecipeConfig, stage: StageConfig) -> Waits:
     return recipe.system
 
 
-def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
-    """What a stage's checkpoints depend on: the system, the seed, the data and the stage.
+def _hash(
+    recipe: RecipeConfig, index: int, corpora: Sequence[str], reused: Collection[str] = ()
+) -> str:
+    """What a stage's checkpoints depend on: system, seed, data, the stage, those it starts from.
 
-    corpora: digests of what the data says, wherever it lies.
+    corpora: digests of what the data says, wherever it lies. reused: stages of other runs.
     """
     stage = recipe.stages[index]
+    names = [earlier.name for earlier in recipe.stages[:index]]
+    before = [
+        _hash(recipe, names.index(source), corpora, reused)
+        for source in sorted(set(sources_of(recipe, index).values()))
+        if source in names and source not in reused
+    ]
     without = {
         name
         for name in ("utterances", "agent", "retrieve", "conversations")
@@ -275,6 +295,7 @@ def _hash(recipe: RecipeConfig, index: int, corpora: Sequence[str]) -> str:
             recipe.seed,
             list(corpora),
             stage.model_dump(mode="json", exclude=unused),
+            before,
         ],
         sort_keys=True,
     )

@@ -40,7 +40,7 @@ def found_to_resume(run: Any, digest: str | None, log: TrainLog | NoLog) -> Chec
     if found is None:
         log.write(0, {"note": "nothing to resume: starting from step 0"})
         return None
-    _check_lineage(found, run.lineage)
+    _check_lineage(found, run)
     if found.base not in (None, digest):
         raise TrainingError(
             f"{found.path}: its frozen weights were others than those the stage starts from now; "
@@ -59,12 +59,14 @@ def _differs(found: Checkpoint, lineage: Any, key: str) -> bool:
     return key in lineage and found.state.get(key) != lineage[key]
 
 
-def _check_lineage(found: Checkpoint, lineage: Any) -> None:
+def _check_lineage(found: Checkpoint, run: Any) -> None:
+    lineage = run.lineage
     if found.state.get("config_hash") != lineage.get("config_hash"):
         raise TrainingError(
             f"{found.path}: was made with another configuration "
             f"({found.state.get('config_hash')!r}, now {lineage.get('config_hash')!r}); "
-            "resume with the same recipe and overrides, or choose another `out`"
+            "resume with the same recipe and overrides, train this stage anew "
+            f"(--stages {run.stage.name} without --resume), or choose another `out`"
         )
 
 

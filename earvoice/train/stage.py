@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from earvoice.config import Config, Count, Positive, Share
+from earvoice.config import Config, Count, Positive, Probability, Share
 from earvoice.data.augment import AugmentConfig
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.systems import SystemConfig
@@ -14,6 +14,8 @@ from earvoice.systems.fasst import WAIT_TAGS
 from earvoice.train.agent_mixture import AgentMixture, RetrieveMixture
 from earvoice.train.conversations import ConversationMixture
 from earvoice.train.utterances import UtteranceMixture
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TokenizerConfig(Config):
@@ -41,6 +43,11 @@ class MixtureConfig(Config):
     utterance: Share = 0.4
     fresh: Share = 0.3
     slid: Share = 0.3
+    single: bool = False
+    """A window is one utterance, each as often as any other, in as few segments as it needs; k and
+    n are drawn per batch. Else it holds as many sentences as fit. For `utterance` alone."""
+    least_s: Share = 0.0
+    """With `single`: shorter utterances are left out, like those that need too many segments."""
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 100)
     ns: Annotated[tuple[Count, ...], Field(min_length=1)] = (3,)
     """Strides to draw from, in words a segment."""
@@ -77,6 +84,16 @@ class MixtureConfig(Config):
             raise ValueError("utterance, fresh and slid may not all be 0")
         return self
 
+    @model_validator(mode="after")
+    def _single_alone(self) -> MixtureConfig:
+        plain = self.speed == (1.0, 1.0) and not self.missed and not self.engines
+        if self.single and (self.source == "text" or self.fresh + self.slid or not plain):
+            raise ValueError(
+                "single is for whole utterances with sound: fresh, slid and missed must be 0, "
+                "speed (1, 1), engines empty and source audio"
+            )
+        return self
+
     @field_validator("ks")
     @classmethod
     def _waits_there_are(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
@@ -97,7 +114,7 @@ class StageConfig(Config):
 
     name: str
     objective: str
-    trainable: tuple[str, ...] = ("*",)
+    trainable: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     init: dict[str, str] | None = None
     data: MixtureConfig = MixtureConfig()
     utterances: UtteranceMixture | None = None
@@ -115,17 +132,17 @@ class StageConfig(Config):
     schedule_steps: Count | None = None
     """Steps that the cosine or line is laid out for, where the stage ends before it does."""
     lr: Positive = 1e-3
-    lr_scale: dict[str, float] = Field(default_factory=dict)
+    lr_scale: dict[str, Share] = Field(default_factory=dict)
     warmup_steps: Annotated[int, Field(ge=0)] = 60
     schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
-    final_lr: float = 0.02
+    final_lr: Probability = 0.02
     """Learning rate at the end of the cosine or the line, as a share of `lr`."""
     muon: tuple[str, ...] = ()
     """Name patterns: these linear layers' weights learn by Muon (kellerjordan.github.io/posts/muon)
     with orthogonalised updates, everything else by AdamW."""
     muon_lr: Positive = 6e-3
     """The largest learning rate of Muon; a step is as large (RMS) as AdamW's with that rate."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0
     accumulate: Count = 1
@@ -136,6 +153,16 @@ class StageConfig(Config):
     save_every_steps: Count = 200
     validate_every_steps: Annotated[int, Field(ge=0)] = 0
     validate_sentences: Count = 60
+
+    @field_validator("schedule_steps")
+    @classmethod
+    def _not_before_the_end(cls, laid_out: int | None, info: ValidationInfo) -> int | None:
+        if laid_out is not None and laid_out < info.data.get("steps", 0):
+            raise ValueError(
+                f"it must be at least steps, {info.data['steps']}: a schedule that ends before "
+                "its stage has no learning rate for the rest"
+            )
+        return laid_out
 
 
 class RecipeConfig(Config):

@@ -35,7 +35,7 @@ def providing(recipe: RecipeConfig, name: str, reuse: Mapping[str, str]) -> dict
     sources = {
         source
         for index in range(len(recipe.stages))
-        for pattern, source in _sources(recipe, index).items()
+        for pattern, source in sources_of(recipe, index).items()
         if matches(name, [pattern])
     }
     return {source: folder for source, folder in reuse.items() if source in sources}
@@ -78,7 +78,7 @@ def starting_weights(
     By default everything comes from the stage before.
     reuse: stage name -> folder of a stage of another run, or a model folder.
     """
-    stage, sources = recipe.stages[index], _sources(recipe, index)
+    stage, sources = recipe.stages[index], sources_of(recipe, index)
     check_patterns(sources, fresh, f"stage {stage.name!r}: init")
     weights = dict(fresh)
     read: dict[Path, dict[str, Tensor]] = {}
@@ -101,7 +101,7 @@ def starting_weights(
     return weights
 
 
-def _sources(recipe: RecipeConfig, index: int) -> Mapping[str, str]:
+def sources_of(recipe: RecipeConfig, index: int) -> Mapping[str, str]:
     """What a stage starts from, name pattern -> stage: the stage before by default."""
     given = recipe.stages[index].init
     if given is not None:

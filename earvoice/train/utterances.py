@@ -161,7 +161,7 @@ class UtteranceCollator:
             for word in (word for sentence in one.sentences for word in sentence.words):
                 first = self._slot(word.start_s - begin_s)
                 last = min(slots - 1, max(first, self._slot(word.end_s - begin_s)))
-                pieces = self.tokenizer.encode(word.text)
+                pieces = self.tokenizer.encode_word(word.text)
                 if pieces and last >= first:
                     spans.append([item, first, last])
                     ids.append(pieces)

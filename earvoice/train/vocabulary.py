@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from earvoice.train.stage import RecipeConfig
 from earvoice.train.start import given_vocabulary, pretrained_vocabulary, providing
 
 PHONES_FILE = "phones.json"
+_log = logging.getLogger("earvoice.train")
+RECIPE_FILE = "recipe.json"
 LM_WEIGHTS = "lm.embedding.weight"
 _PROMPT_EVERY = 40
 """Sentences between two prompts in the text a vocabulary is learnt from."""
@@ -38,12 +41,15 @@ def phone_ids(
     Kept with the run, or with the run whose stage is reused, or found in the corpus.
     """
     path = out / PHONES_FILE
+    symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
     for known in (path, *(Path(folder).parent / PHONES_FILE for folder in reuse.values())):
         if known.exists():
             ids = {str(k): int(v) for k, v in json.loads(known.read_text()).items()}
             path.write_text(json.dumps(ids, ensure_ascii=False))
+            new = [symbol for symbol in symbols if symbol not in ids]
+            if new:
+                _log.warning("%s has no number for %s: not learnt", known, ", ".join(new))
             return ids
-    symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
     if not symbols:
         return {}
     if len(symbols) >= room > 0:
@@ -70,6 +76,8 @@ def vocabulary(
         tokenizer = Tokenizer.load(path)
         if given is not None and given_vocabulary(given, recipe.system) != tokenizer:
             raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
+        if given is None:
+            _check_unchanged(recipe, path)
         return tokenizer
     if given is not None:
         tokenizer = given_vocabulary(given, recipe.system)
@@ -83,6 +91,20 @@ def vocabulary(
     )
     tokenizer.save(path)
     return tokenizer
+
+
+def _check_unchanged(recipe: RecipeConfig, path: Path) -> None:
+    """That the vocabulary there is was learnt as this recipe says. Raises: ConfigError."""
+    before = path.with_name(RECIPE_FILE)
+    if not before.exists():
+        return
+    said = json.loads(before.read_text()).get("tokenizer", {})
+    for key, wanted in recipe.tokenizer.model_dump(mode="json").items():
+        if said.get(key, wanted) != wanted:
+            raise ConfigError(
+                f"tokenizer.{key} is {wanted!r}, {path} was learnt with {said[key]!r}; "
+                "use another `out`"
+            )
 
 
 def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:

@@ -45,12 +45,12 @@ def talk_in(folder, **changes):
     return Talk(**values | changes)
 
 
-def write_ramp(path, samples=32000):
+def write_ramp(path, samples=32000, channels=1, rate=16000, width=2):
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
+        out.setnchannels(channels)
+        out.setsampwidth(width)
+        out.setframerate(rate)
         out.writeframes(np.arange(samples, dtype="<i2").tobytes())
 
 
@@ -145,3 +145,28 @@ def test_lhotse_reads_what_we_write(tmp_path):
     ]
     assert segment.custom["targets"]["es"] == {"text": "Buenos días.", "needs": [1, 1]}
     assert part.custom["condition"] == {"noise": "pink", "snr_db": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"channels": 2}, "is 16000 Hz with 2 channels; the manifest says 16000 Hz and 1"),
+        ({"rate": 44100}, "is 44100 Hz with 1 channels; the manifest says 16000 Hz"),
+        ({"width": 1}, "is no WAV with 16-bit samples"),
+    ],
+)
+def test_sound_of_another_form_is_not_taken_for_what_the_manifest_says(tmp_path, changes, words):
+    talk = talk_in(tmp_path)
+    write_ramp(talk.path, 64000, **changes)
+    with pytest.raises(AudioError, match=words):
+        talk.read_samples()
+    write_ramp(talk.path)  # mended: it is looked at again
+    assert len(talk.read_samples()) == talk.samples
+
+
+def test_a_sentence_behind_the_end_of_its_cut_is_named(tmp_path):
+    cut = cut_from_talk(talk_in(tmp_path), "audio/t.wav")
+    cut["supervisions"][0]["start"] = 50.0
+    write_manifest(tmp_path, [cut])
+    with pytest.raises(UsageError, match=r"line 1 .*a sentence starts at 50\.0 s, the cut is 1"):
+        list(load_talks(tmp_path))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,8 +101,8 @@ def test_nothing_is_lost_and_nobody_is_mistaken(drawn, tagging):
 class Letters:
     """A vocabulary of single letters."""
 
-    def encode(self, text):
-        return [ord(letter) for letter in text]
+    def encode_word(self, word):
+        return [ord(letter) for letter in word]
 
     def special_id(self, name):
         return {"<SELF>": 1, "<OTHER>": 2}[name]
@@ -110,7 +111,7 @@ class Letters:
 def recorded(folder: Path, length_s=6.0):
     samples = np.arange(2 * round(length_s * 16000), dtype="<i2").reshape(-1, 2)
     path = folder / "c.wav"
-    path.write_bytes(b"\0" * 44 + samples.tobytes())
+    soundfile.write(path, samples, 16000, subtype="PCM_16")
     return conversation(path=path, length_s=length_s), samples.T.astype(np.float32) / 32768
 
 

@@ -159,6 +159,7 @@ def test_the_rotary_base_is_found_in_either_place(changes, theta):
         ({"model_type": "mistral"}, "sliding_window is 4096"),
         ({"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": True}, "is 9"),
         ({"layer_types": ["full_attention", "sliding_attention"]}, "sliding_window"),
+        ({"layer_types": 5}, "layer_types is 5, it must be a list or null"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"mlp_bias": True}, "mlp_bias is True"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),

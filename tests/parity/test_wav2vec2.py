@@ -213,6 +213,8 @@ def test_half_precision_is_read_as_float32(folder, tmp_path):
         ("model_type", "wavlm", "wav2vec2, hubert"),
         ("conv_dim", [16, 16, 16, 16, 16, 16, 8], "all of conv_dim equal"),
         ("conv_kernel", [10, 3], "equally long"),
+        ("conv_dim", 512, "conv_dim is 512, it must be a list of whole numbers"),
+        ("conv_stride", [[1], [2]], "conv_stride is .*, it must be a list of whole numbers"),
         ("hidden_size", None, "hidden_size is missing"),
     ],
 )

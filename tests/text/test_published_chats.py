@@ -1,8 +1,10 @@
 """Chat templates as data against the published templates, run by transformers' own engine."""
 
+import json
+
 import pytest
 from tokenizers import Tokenizer as Definition
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from earvoice.errors import CheckpointError
 from earvoice.text.chat import AUDIO, CHATS, INSTRUCTIONS
@@ -194,6 +196,32 @@ def test_every_template_is_llasts_or_compared():
 def test_a_vocabulary_without_the_templates_tokens_is_refused():
     with pytest.raises(CheckpointError, match=r"no control token '<\|im_start\|>'"):
         CHATS["qwen3"].encode(Tokenizer.train(TEXTS, 320), "translate", "en", "de")
+
+
+def test_words_put_together_have_their_spaces_in_every_vocabulary():
+    text = "das ist ein Haus, und 中文 auch."
+    for vocabulary in (byte_level(["<|im_end|>", "<|endoftext|>"]), spaces_only()):
+        tokenizer = Tokenizer(vocabulary)
+        pieces = [piece for word in text.split() for piece in tokenizer.encode_word(word)]
+        assert tokenizer.decode(pieces) == text.replace(" 中文", "中文")
+        assert tokenizer.encode_word("") == []
+
+
+def spaces_only():
+    """A vocabulary like Gemma's: a space is a mark, and only a space makes one."""
+    made = Definition(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    made.normalizer = normalizers.Replace(" ", "▁")
+    made.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback()])
+    specials = ["<unk>", "<eos>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[*specials, *(f"<0x{value:02X}>" for value in range(256))],
+        show_progress=False,
+    )
+    made.train_from_iterator(["das ist ein Haus, und ein Garten."] * 9, trainer)
+    spec = json.loads(made.to_str())
+    spec["added_tokens"] = [one for one in spec["added_tokens"] if one["content"] in specials]
+    return json.dumps(spec)
 
 
 def test_a_vocabulary_over_bytes():

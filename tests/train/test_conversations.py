@@ -11,7 +11,15 @@ import torch
 
 from earvoice.audio import Audio, write_wav
 from earvoice.data.conversations import Conversation, Turn, cut_from_conversation
-from earvoice.data.manifest import Target, TimedPhone, TimedWord, write_manifest
+from earvoice.data.manifest import (
+    SpokenSentence,
+    Talk,
+    Target,
+    TimedPhone,
+    TimedWord,
+    cut_from_talk,
+    write_manifest,
+)
 from earvoice.errors import ConfigError, UsageError
 from earvoice.models.frontend import FrontendConfig
 from earvoice.models.splice import IGNORED
@@ -63,10 +71,54 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def examples(corpus, system=None, **options):
+def examples(corpus, system=None, *, translated=False, **options):
     mixture = ConversationMixture(batch_s=12.0, piece_s=(2.0, 5.0), **options)
     return conversation_examples(
-        mixture, system or jstar(), TOKENS, [str(corpus)], None, {"a": 1}, seed=3, stage="s"
+        mixture,
+        system or jstar(),
+        TOKENS,
+        [str(corpus)],
+        None,
+        {"a": 1},
+        seed=3,
+        stage="s",
+        translated=translated,
+    )
+
+
+def talk_corpus(folder, **changes):
+    """One talk of one sentence, as an import writes it."""
+    said = {
+        "start_s": 0.2,
+        "end_s": 3.0,
+        "words": (TimedWord("guten", 0.2, 1.0), TimedWord("Tag", 1.0, 3.0)),
+        "phones": (),
+        "text": "guten Tag",
+        "targets": {"es": Target("buenos días")},
+    }
+    path = folder / "audio" / "t.wav"
+    path.parent.mkdir()
+    write_wav(path, Audio(np.zeros((1, 4 * 16000), dtype=np.float32)))
+    sentence = SpokenSentence(**said | changes)
+    talk = Talk("t", path, 16000, 4 * 16000, "", "", (sentence,), language="de")
+    write_manifest(folder, [cut_from_talk(talk, "audio/t.wav")])
+    return folder
+
+
+def test_a_talk_without_word_times_has_no_transcript_to_learn_from(tmp_path):
+    folder = talk_corpus(tmp_path, words=())
+    with pytest.raises(ConfigError, match=r"'t': what is said at 0\.2 s has no word times"):
+        examples(folder, jstar(frontend=FrontendConfig(array="single", mels=17)))
+
+
+def test_what_has_no_translation_is_not_learnt_as_silence(tmp_path):
+    folder = talk_corpus(tmp_path, targets={"en": Target("good morning")})
+    with pytest.raises(ConfigError, match=r"has no 'es' side; leave it out, or train `asr_trans"):
+        examples(folder, jstar(frontend=FrontendConfig(array="single", mels=17)), translated=True)
+    assert (
+        examples(folder, jstar(frontend=FrontendConfig(array="single", mels=17)))
+        .batch(0)
+        .transcripts[0]
     )
 
 

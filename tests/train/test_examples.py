@@ -1,11 +1,13 @@
 """Batches are a pure function of (seed, stage, step), and are what the mixture says."""
 
+import collections
 import dataclasses
 import itertools
 import random
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from earvoice.data.augment import Augment, AugmentConfig
 from earvoice.data.collate import Collator, Grid
@@ -224,3 +226,48 @@ def test_without_word_times_a_target_waits_for_its_sentence(talks):
     for early, late in zip(aligned, waiting, strict=True):
         pairs = itertools.zip_longest(early.steps, late.steps, fillvalue=99)
         assert all(before <= after for before, after in pairs)
+
+
+@pytest.fixture(scope="module")
+def utterances(tmp_path_factory):
+    """As an import in short form makes them: one utterance a talk, of 0.2 to 9 s."""
+    folder = tmp_path_factory.mktemp("utterances")
+    lengths = [0.2, *(1.0 + 0.4 * number for number in range(20)), 40.0]
+    return [
+        talk_of(
+            [sentence([("ab", 0.1, 0.1 + length)], "Haus", (0,))],
+            length + 0.3,
+            folder / f"{number}.wav",
+        )
+        for number, length in enumerate(lengths)
+    ]
+
+
+SINGLE = {
+    "single": True, "least_s": 0.32, "utterance": 1.0, "fresh": 0.0, "slid": 0.0,
+    "segments": (1, 30), "batch_s": 12.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ks", "hold"), [((100,), False), ((1, 3), True)])
+def test_single_utterances_come_equally_often(utterances, ks, hold, monkeypatch):
+    seen = collections.Counter()
+    made = examples(utterances, ks=ks, hold=hold, **SINGLE)
+    monkeypatch.setattr(made, "collator", lambda windows, rng, audio: windows)
+    for step in range(1500):
+        windows = made.batch(step)
+        assert len({window.segments for window in windows}) == 1
+        seen.update(window.talk.path for window in windows)
+        for window in windows:
+            assert window.target == ("Haus",)
+            assert window.audio_s <= window.segments * 0.96
+    total = sum(seen.values())
+    assert len(seen) == 20  # neither the shortest nor the longest
+    assert all(abs(count / total - 1 / 20) < 0.012 for count in seen.values())
+
+
+def test_single_utterances_need_one_that_fits(utterances):
+    with pytest.raises(ConfigError, match=r"no utterance of 0\.32 to 0\.96 s; change `least_s`"):
+        examples(utterances, **SINGLE | {"segments": (1, 1)})
+    with pytest.raises(ValidationError, match="single is for whole utterances"):
+        MixtureConfig(**SINGLE | {"fresh": 0.1})

@@ -144,6 +144,7 @@ CHANGES = {
     "stages.3.augment_ramp_steps": "3",
     "stages.3.lr_scale": "{'adapter.*': 0.5}",
     "stages.3.init": "{}",
+    "stages.0.lr": "0.1",  # what it starts from is other weights, too
 }
 
 
@@ -156,7 +157,15 @@ def test_a_changed_field_is_noticed_at_resume(key, request):
     assert _hash(before, 3, ["d"]) != _hash(before, 3, ["other data"])
 
 
-@pytest.mark.parametrize("key", ["out=elsewhere", "stages.3.recompute=true", "stages.0.lr=0.1"])
+def test_a_stage_of_another_run_is_no_matter_of_this_recipe(request):
+    path = request.config.rootpath / RECIPE
+    before = load_yaml(path, RecipeConfig, [])
+    after = load_yaml(path, RecipeConfig, ["stages.0.lr=0.1"])
+    reused = [stage.name for stage in before.stages[:3]]
+    assert _hash(before, 3, ["d"], reused) == _hash(after, 3, ["d"], reused)
+
+
+@pytest.mark.parametrize("key", ["out=elsewhere", "stages.3.recompute=true", "name=other"])
 def test_what_does_not_touch_a_stage_may_change(key, request):
     path = request.config.rootpath / RECIPE
     before = load_yaml(path, RecipeConfig, [])

@@ -134,8 +134,14 @@ def test_a_step_of_muon_goes_as_far_in_every_direction():
 def test_a_misspelt_scale_is_an_error():
     with pytest.raises(ConfigError, match=r"lr_scale: 'ml\.\*' matches no parameter"):
         optimiser(Net(), stage(lr_scale={"lm.*": 0.5, "ml.*": 0.1}))
-    with pytest.raises(ConfigError, match=r"muon: 'ml\.\*' matches no parameter"):
-        optimiser(Net(), stage(muon=("ml.*",)))
+
+
+@pytest.mark.parametrize("pattern", ["ml.*", "norm.*", "encoder.bias", "lm.*"])
+def test_a_pattern_of_muon_that_does_nothing_is_an_error(pattern):
+    net = Net()
+    freeze(net, ["encoder.*", "norm.*"])
+    with pytest.raises(ConfigError, match=r"matches no linear layer's weight that learns"):
+        optimiser(net, stage(muon=("encoder.*", pattern)))
 
 
 def test_a_line_falls_evenly_to_its_end():

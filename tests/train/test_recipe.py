@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from earvoice.config import load_yaml
+from earvoice.data.augment import AugmentConfig
 from earvoice.errors import ConfigError
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.loop import TrainingError
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig
+from earvoice.train.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
 TEXT = {
@@ -133,3 +136,38 @@ def test_a_changed_corpus_is_not_gone_on_with(tmp_path):
     (moved / "cuts.jsonl").write_text("\n")
     with pytest.raises(TrainingError, match="another configuration"):
         run_recipe(made.model_copy(update={"corpus": (str(moved),)}), again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": 200, "schedule_steps": 100}, "it must be at least steps, 200"),
+        ({"final_lr": -1.0}, "final_lr"),
+        ({"final_lr": 1.5}, "final_lr"),
+        ({"lr_scale": {"*": -1.0}}, "lr_scale"),
+        ({"betas": (1.5, 0.9)}, "betas"),
+        ({"trainable": ()}, "trainable"),
+    ],
+)
+def test_what_would_learn_backwards_or_nothing_is_refused(changes, words):
+    with pytest.raises(ValidationError, match=words):
+        StageConfig(**{"name": "s", "objective": "o"} | changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"noise": -3.0}, {"room": 1.5}, {"snr_db": (30.0, 5.0)}, {"noises": 0}]
+)
+def test_distortions_are_probabilities_and_ranges(changes):
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        AugmentConfig(**changes)
+
+
+def test_a_vocabulary_is_not_taken_for_one_of_another_size(tmp_path):
+    recipe = load_yaml(ROOT / "recipes/llast/tiny.yaml", RecipeConfig, ["tokenizer.sentences=60"])
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    first = vocabulary(recipe, tmp_path)
+    assert vocabulary(recipe, tmp_path) == first
+    larger = recipe.tokenizer.model_copy(update={"vocab_size": 900})
+    changed = recipe.model_copy(update={"tokenizer": larger})
+    with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size is 900, .* was learnt with"):
+        vocabulary(changed, tmp_path)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from earvoice.data.corpora.matching import Mismatch, Word, is_silence, match_words
 from earvoice.data.corpora.textgrid import Interval, TextGrid, Tier, read_textgrid
-from earvoice.data.manifest import PAUSE, WAV_HEADER_BYTES, Talk
+from earvoice.data.manifest import PAUSE, Talk
+from earvoice.data.plain_wav import WAV_HEADER_BYTES
 from earvoice.errors import DataError, UsageError
 
 LONGER_US = 1_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from earvoice.data.corpora.sound import plain_samples
-from earvoice.data.manifest import WAV_HEADER_BYTES
+from earvoice.data.plain_wav import WAV_HEADER_BYTES
 from earvoice.units import SAMPLE_RATE, Samples
 
 _BYTES = 2

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from earvoice.audio import Resampler, stream_file
-from earvoice.data.manifest import WAV_HEADER_BYTES
+from earvoice.data.plain_wav import WAV_HEADER_BYTES, read_header
 from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Samples
 
@@ -48,20 +48,12 @@ def prepared(source: Path, converted: Path) -> Sound:
 
 def plain_samples(path: Path) -> Samples:
     """Samples of a file that is fit as it is, else 0."""
-    with path.open("rb") as file:
-        head = file.read(WAV_HEADER_BYTES)
-    if len(head) < WAV_HEADER_BYTES or head[:4] != b"RIFF" or head[8:16] != b"WAVEfmt ":
+    head = read_header(path)
+    if head is None or (head.sample_rate, head.channels) != (SAMPLE_RATE, 1):
         return 0
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(head[start : start + size], "little")
-
-    form = (number(16, 4), number(20, 2), number(22, 2), number(24, 4), number(34, 2))
-    size = number(40, 4)
-    whole = path.stat().st_size == WAV_HEADER_BYTES + size
-    if form != (16, 1, 1, SAMPLE_RATE, 16) or head[36:40] != b"data" or not whole:
+    if path.stat().st_size != WAV_HEADER_BYTES + head.data_bytes:
         return 0
-    return size // 2
+    return head.data_bytes // 2
 
 
 def _format(source: Path) -> str:

@@ -23,7 +23,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from earvoice.data.manifest import MANIFEST_NAME, WAV_HEADER_BYTES
+from earvoice.data.manifest import MANIFEST_NAME
+from earvoice.data.plain_wav import WAV_HEADER_BYTES
 from earvoice.data.synth.processes import in_own_processes
 from earvoice.errors import UsageError
 from earvoice.units import SAMPLE_RATE, Samples

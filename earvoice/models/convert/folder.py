@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from earvoice.errors import CheckpointError
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+LEGAL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _PICKLED = ("*.bin", "*.pt", "*.pth")
 
 
@@ -34,9 +36,14 @@ class Weights(Mapping[str, Tensor]):
         try:
             with safe_open(path, framework="pt") as file:
                 tensor: Tensor = file.get_tensor(name)
-                return tensor
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path}: tensor {name!r} cannot be read: {error}") from error
+        if tensor.dtype not in LEGAL_DTYPES:
+            raise CheckpointError(
+                f"{path}: {name} is {str(tensor.dtype).removeprefix('torch.')}, it must be "
+                "float32, float16 or bfloat16; quantised weights are not read"
+            )
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -93,6 +100,14 @@ def required(config: Mapping[str, Any], name: str, where: str) -> Any:
     if config.get(name) is None:
         raise CheckpointError(f"{where}: {name} is missing")
     return config[name]
+
+
+def required_numbers(config: Mapping[str, Any], name: str, where: str) -> list[int]:
+    """An entry that must be a list of whole numbers. Raises: CheckpointError."""
+    found = required(config, name, where)
+    if isinstance(found, list | tuple) and all(type(one) is int for one in found):
+        return list(found)
+    raise CheckpointError(f"{where}: {name} is {found!r}, it must be a list of whole numbers")
 
 
 def _read_json(path: Path) -> Any:

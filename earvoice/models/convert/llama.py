@@ -158,7 +158,10 @@ def _check_supported(data: Mapping[str, Any], kind: str, where: str) -> None:
     window = data.get("sliding_window", 4096 if kind == "mistral" else None)
     if kind.startswith("qwen") and not data.get("use_sliding_window", False):
         window = None
-    if window is not None or "sliding_attention" in (data.get("layer_types") or ()):
+    kinds = data.get("layer_types") or []
+    if not isinstance(kinds, list):
+        raise CheckpointError(f"{where}: layer_types is {kinds!r}, it must be a list or null")
+    if window is not None or "sliding_attention" in kinds:
         raise CheckpointError(
             f"{where}: sliding_window is {window!r}, it must be null: every layer has to see the "
             "whole cache"

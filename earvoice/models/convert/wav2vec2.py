@@ -22,6 +22,7 @@ from earvoice.models.convert.folder import (
     read_config,
     read_weights,
     required,
+    required_numbers,
 )
 from earvoice.models.features import WaveformConfig
 from earvoice.models.files import load_weights
@@ -94,7 +95,7 @@ def wav2vec2_config(
             raise ConfigError(f"{name!r} cannot be changed here; {', '.join(CHANGES)} can")
     _check_variant(data, where)
     channels, kernels, strides = (
-        list(required(data, name, where)) for name in ("conv_dim", "conv_kernel", "conv_stride")
+        required_numbers(data, name, where) for name in ("conv_dim", "conv_kernel", "conv_stride")
     )
     if len(set(channels)) != 1 or len({len(channels), len(kernels), len(strides)}) != 1:
         raise CheckpointError(
