@@ -24,8 +24,10 @@ def main() -> int:
     parser.add_argument("--settings", default="{}", help="JSON of EngineSettings")
     parser.add_argument("--fd", type=int, required=True)
     args = parser.parse_args()
-    # Ctrl-C in a terminal reaches the whole group; this process ends with its socket.
+    # Ctrl-C in a terminal, and systemd's SIGTERM, reach the whole group; while the server drains,
+    # its sessions need this process, which ends with its socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sock = socket.socket(fileno=args.fd)
     try:
         models = load_models(args.model, args.rows, args.threads)

@@ -78,7 +78,7 @@ class LiveServer:
         left_s = self.settings.drain_s
         for connection in list(self._connections):
             await connection.closing("the server shuts down", left_s)
-        while self.sessions.live and left_s > 0:
+        while (self.sessions.live or self.sessions.unread) and left_s > 0:
             await asyncio.sleep(0.1)
             left_s -= 0.1
         for session in list(self.sessions.live):

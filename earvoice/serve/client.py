@@ -14,7 +14,7 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -27,6 +27,7 @@ from earvoice.audio import Audio, Resampler
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Stamped, from_json
 from earvoice.serve.frames import pack_frame
+from earvoice.serve.liveness import PONG_S
 from earvoice.serve.protocol import (
     SUBPROTOCOL,
     Ack,
@@ -115,6 +116,7 @@ class Client:
         self._next = 0  # index in `_packets` of what is sent next
         self._heard: Samples = 0
         self._sent: Samples = 0
+        self._confirmed: Samples = 0
         self._rate_hz = SAMPLE_RATE
         self._source_done = False
         self._changed = asyncio.Event()
@@ -123,7 +125,8 @@ class Client:
         self._stamp = 0
         self._progressed = False
         self._controls: deque[str] = deque()
-        self._out: asyncio.Queue[Stamped | EarvoiceError | None] = asyncio.Queue()
+        self._fault = ""  # code of the last error that ended a connection, for as long as it lasts
+        self._out: asyncio.Queue[Stamped | Exception | None] = asyncio.Queue()
 
     async def translate(
         self, packets: AsyncIterable[Audio] | Iterable[Audio]
@@ -135,7 +138,7 @@ class Client:
         }
         try:
             while (item := await self._out.get()) is not None:
-                if isinstance(item, EarvoiceError):
+                if isinstance(item, Exception):
                     raise item
                 yield item
         finally:
@@ -160,7 +163,7 @@ class Client:
                 await self._put(samples)
             if resampler is not None:
                 await self._put(resampler.flush())
-        except EarvoiceError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
             self._out.put_nowait(error)
             return
         self._source_done = True
@@ -181,6 +184,7 @@ class Client:
 
     async def _stay_connected(self) -> None:
         pause_s, broken_s = _FIRST_PAUSE_S, time.monotonic()
+        greeted: Started | None = None
         while True:
             try:
                 while not (self._packets or self._source_done):
@@ -198,7 +202,8 @@ class Client:
                 return
             except InvalidStatus as error:
                 status = error.response.status_code
-                if status not in _RETRY_STATUS or self.session is None:
+                late = time.monotonic() - broken_s > self._patience_s
+                if status not in _RETRY_STATUS or self.session is None or late:
                     self._out.put_nowait(_refused(status, bytes(error.response.body or b"")))
                     return
             except _BROKEN as error:
@@ -225,6 +230,7 @@ class Client:
             max_size=1 << 22,
             user_agent_header="earvoice",
             proxy=None,
+            ping_timeout=PONG_S,
         ) as socket:
             await self._greet(socket)
             sender = asyncio.create_task(self._send(socket))
@@ -268,7 +274,6 @@ class Client:
                 await socket.send(write(Ping()))
         else:
             raise ServerError("internal", f"the server began with {type(answer).__name__}")
-        self._progressed = True
 
     async def _read(self, socket: ClientConnection) -> Any:
         text = await socket.recv()
@@ -278,8 +283,11 @@ class Client:
             message = read_server(text)
         except ValueError:
             raise ServerError("internal", "the server does not speak this version") from None
-        if isinstance(message, ErrorMessage) and message.fatal and not message.resumable:
-            raise ServerError(message.code, message.message)
+        if isinstance(message, ErrorMessage) and message.fatal:
+            # What ends two connections without anything between will end the next one, too.
+            if not message.resumable or self._fault == message.code:
+                raise ServerError(message.code, message.message)
+            self._fault = message.code
         return message
 
     def _go_to(self, received: Samples) -> None:
@@ -301,7 +309,8 @@ class Client:
             while self._next < len(self._packets):
                 packet = self._packets[self._next]
                 self._next += 1
-                await socket.send(pack_frame(packet.offset, packet.pcm))
+                for offset, pcm in self._parts(packet):
+                    await socket.send(pack_frame(offset, pcm))
                 self._sent = max(self._sent, packet.offset + packet.size)
                 self.counts.sent_samples = self._sent
                 spoke_s = time.monotonic()
@@ -314,6 +323,14 @@ class Client:
                 await socket.send(write(Ping()))
                 spoke_s = time.monotonic()
             await self._wait(1.0)
+
+    def _parts(self, packet: _Packet) -> Iterator[tuple[Samples, bytes]]:
+        """A packet in frames that the server takes."""
+        most = packet.size
+        if self.hello is not None:
+            most = max(1, int(self.hello.limits.max_frame_s * self._rate_hz))
+        for first in range(0, packet.size, most):
+            yield packet.offset + first, packet.pcm[4 * first : 4 * (first + most)]
 
     async def _wait(self, timeout_s: Seconds) -> None:
         with contextlib.suppress(TimeoutError):
@@ -332,9 +349,13 @@ class Client:
                 raise
             match message:
                 case Received():
+                    if message.samples > self._confirmed:
+                        self._confirmed = message.samples
+                        self._went_on()
                     self._forget(message.samples)
                     self.lag_s = message.lag_s
                 case EventMessage():
+                    self._went_on()
                     self._take_event(message)
                     unconfirmed += 1
                 case DraftMessage():
@@ -351,6 +372,9 @@ class Client:
                     await socket.send(write(Ack(seq=self._last_seq)))
             if self._finished:
                 return
+
+    def _went_on(self) -> None:
+        self._progressed, self._fault = True, ""
 
     def _take_event(self, message: EventMessage) -> None:
         if message.seq <= self._last_seq:

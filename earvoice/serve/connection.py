@@ -164,8 +164,7 @@ class Connection:
         finally:
             for task in (reader, writer):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Fault, Gone):
-                    await task
+            await asyncio.gather(reader, writer, return_exceptions=True)
 
     async def _read(self, session: LiveSession) -> None:
         while True:

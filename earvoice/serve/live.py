@@ -31,6 +31,8 @@ from earvoice.serve.wire import Message
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 _SPENT_TOKENS = 100
+_KEPT_CHANGES = 8
+"""More than one: the last may be one that the model refused."""
 
 
 class Subscription:
@@ -128,6 +130,7 @@ class LiveSession:
         self._send = send
         self._resampler = Resampler()
         self._items: deque[Item] = deque()
+        self._changes: dict[str, deque[int]] = {}  # numbers of updates since the last audio
         self._first_item = 0
         self._kept: Samples = 0
         self._snapshot: Message | None = None
@@ -199,6 +202,8 @@ class LiveSession:
         """Change something from here on in the audio."""
         if self.finishing:
             raise Fault("message_out_of_order", "update came after finish; it was ignored")
+        if "tgt_lang" in changes and self.on_message is not None:
+            raise Fault("update_refused", "the languages of a room are chosen when it is begun")
         terms = changes.pop("glossary", None)
         if changes:
             self._do(Item("update", changes=changes))
@@ -337,11 +342,31 @@ class LiveSession:
 
     def _do(self, item: Item) -> None:
         self._items.append(item)
+        self._strip_overtaken(item)
         self._send(self._message(item))
         # Only sessions without snapshots come this far.
         while self._kept > self._settings.engine.replay_s * SAMPLE_RATE:
             self.exact = False
             self._drop_item()
+
+    def _strip_overtaken(self, item: Item) -> None:
+        """Of changes without audio between them only the last few are kept to be replayed.
+
+        The items stay, for they are counted; what they would change goes.
+        """
+        if item.kind != "update":
+            self._changes.clear()
+            return
+        number = self._first_item + len(self._items) - 1
+        for key in item.changes:
+            places = self._changes.setdefault(key, deque())
+            places.append(number)
+            if len(places) <= _KEPT_CHANGES:
+                continue
+            place = places.popleft() - self._first_item
+            if place >= 0:
+                left = {name: v for name, v in self._items[place].changes.items() if name != key}
+                self._items[place] = Item("update", changes=left)
 
     def _message(self, item: Item) -> Message:
         if item.kind == "audio":

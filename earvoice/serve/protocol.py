@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -291,10 +291,19 @@ def read_client(text: str) -> Any:
         return _CLIENT.validate_json(text)
     except ValidationError as error:
         name = value.get("event_id") if isinstance(value, dict) else None
-        known = name if isinstance(name, str) and 0 < len(name) <= 64 else None
+        known = name if is_name(name, 64) else None
         raise Fault("message_invalid", _sentence(error), event_id=known) from None
     except (ValueError, RecursionError):
         raise Fault("message_invalid", "the message is not legal JSON") from None
+
+
+def is_name(value: object, most: int) -> TypeGuard[str]:
+    """Whether it can be said back: text of at most so many characters, no lone surrogate."""
+    return isinstance(value, str) and 0 < len(value) <= most and _is_unicode(value)
+
+
+def _is_unicode(value: str) -> bool:
+    return not any(0xD800 <= ord(letter) <= 0xDFFF for letter in value)
 
 
 def read_server(text: str) -> Any:

@@ -66,11 +66,16 @@ class Caption(StrictMessage):
 
 
 class Captions(StrictMessage):
-    """Captions number `first` and on, and the draft after them, which may be empty."""
+    """Captions number `first` and on, and the draft after them, which may be empty.
+
+    `after`: the last caption the viewer had, as it said or was sent; what comes next follows on
+    it, unless older ones are no longer kept.
+    """
 
     type: Literal["captions"] = "captions"
     role: Role
     language: str
+    after: int = -1
     first: int
     captions: tuple[Caption, ...]
     draft: str = ""

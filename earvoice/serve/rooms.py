@@ -77,6 +77,10 @@ class Viewer:
         return texts
 
 
+_PLACES = 32
+"""For which a text's message is kept: viewers are at few places, most of them at the end."""
+
+
 class Channel:
     """One text of a room. `first`: number of the oldest caption that is kept."""
 
@@ -114,6 +118,8 @@ class Channel:
         Written once for all viewers at the same place.
         """
         if after not in self._written:
+            if len(self._written) >= _PLACES:  # a viewer may ask for any place there is
+                self._written.clear()
             begin = max(self.first, after + 1)
             some = tuple(
                 itertools.islice(
@@ -125,6 +131,7 @@ class Channel:
             message = Captions(
                 role=self.role,
                 language=self.language,
+                after=after,
                 first=begin,
                 captions=some,
                 draft=self.draft if whole else "",

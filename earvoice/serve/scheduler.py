@@ -261,7 +261,8 @@ class Scheduler:
                 changes["policy"] = parse_policy(changes["policy"])
             if "glossary" in changes:
                 changes["glossary"] = _glossary(changes["glossary"])
-            return [self._said(task, task.session.update(**changes))]
+            # One of which nothing is left was overtaken by the next; see `LiveSession`.
+            return [self._said(task, task.session.update(**changes) if changes else [])]
         except EarvoiceError as error:
             return [Output(task.number, task.index, done_s=task.done_s, update_error=str(error))]
 
@@ -306,8 +307,8 @@ class Scheduler:
         task.saved = task.fed
         try:
             data = interpreter.save(task.session)
-        except UsageError:
-            return None  # this session has a part that cannot be saved; it is replayed
+        except Exception:  # noqa: BLE001 - it is replayed instead, and nothing else is touched
+            return None
         return Snapshot(task.items, task.index, task.fed, data)
 
     def _failed(self, task: _Task, error: Exception) -> Output:

@@ -14,6 +14,8 @@ import uvicorn
 
 from earvoice.errors import EarvoiceError
 from earvoice.serve.app import LiveServer
+from earvoice.serve.liveness import PONG_S
+from earvoice.serve.patience import first_request_within
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ def uvicorn_config(
         ws="websockets-sansio",
         ws_max_size=live.settings.limits.max_message_bytes,
         ws_per_message_deflate=False,
+        http=first_request_within(live.settings.handshake_s),
         ws_ping_interval=20.0,
-        ws_ping_timeout=20.0,
+        ws_ping_timeout=PONG_S,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -62,6 +62,15 @@ class Sessions:
         """Sessions that take the engine's time."""
         return [session for session in self._by_id.values() if not session.over]
 
+    @property
+    def unread(self) -> list[LiveSession]:
+        """Finished sessions whose client has not said that it has all of it; it may come back."""
+        return [
+            session
+            for session in self._by_id.values()
+            if session.finished and session.leader is None and session.acked_seq < session.last_seq
+        ]
+
     def refusal(self, wanted: int = 1) -> Fault | None:
         """Why no session (or `wanted` of them) can be opened now, None if they can."""
         if self.draining:

@@ -12,23 +12,11 @@ from earvoice.serve.errors import Fault
 from earvoice.serve.frames import pack_frame
 from earvoice.serve.protocol import DraftMessage, EventMessage, ModelInfo, Start, read_server
 from earvoice.serve.sessions import Sessions
-from earvoice.text.languages import LANGUAGES
+from earvoice.text.languages import LANGUAGES, primary
 from earvoice.units import Seconds
 
 Said: TypeAlias = EventMessage | DraftMessage
 _POLL_S: Seconds = 0.05
-_THREE_LETTERS = {
-    "eng": "en",
-    "deu": "de",
-    "ger": "de",
-    "spa": "es",
-    "zho": "zh",
-    "cmn": "zh",
-    "ita": "it",
-    "ces": "cs",
-    "fra": "fr",
-    "jpn": "ja",
-}
 
 
 def language_tag(given: object) -> str | None:
@@ -37,13 +25,14 @@ def language_tag(given: object) -> str | None:
         return None
     if not isinstance(given, str) or len(given) > 32:
         raise Fault("request_refused", "a language must be a tag such as 'de'")
-    primary, _, rest = given.strip().replace("_", "-").partition("-")
+    first, _, rest = given.strip().replace("_", "-").partition("-")
     names = {entry.name.lower(): code for code, entry in LANGUAGES.items()}
-    if primary.lower() in _THREE_LETTERS:
-        return _THREE_LETTERS[primary.lower()]
-    if primary.lower() in names:
-        return names[primary.lower()]
-    return f"{primary.lower()}-{rest}" if rest else primary.lower()
+    if first.lower() in names:
+        return names[first.lower()]
+    code = primary(first)
+    if code != first.lower():  # of three letters, and what follows is a script
+        return code
+    return f"{code}-{rest}" if rest else code
 
 
 def start_of(**options: Any) -> Start:
@@ -100,6 +89,7 @@ class NativeStream:
     async def said(self) -> AsyncIterator[Said]:
         """Everything, as it comes, to the end of the session."""
         while True:
+            self._check_open()
             taken = self.take()
             for message in taken:
                 yield message
@@ -116,11 +106,16 @@ class NativeStream:
             return [message async for message in self.said()]
         mark, taken = self.session.mark(), list[Said]()
         while self.session.marked < mark:
+            self._check_open()
             taken += self.take()
             await self._reader.wait(1.0)
         taken += self.take()
         self.session.ack(self._reader.cursor)
         return taken
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise Fault("request_refused", "the session was closed while an answer was awaited")
 
     def rest(self, *, waits: bool) -> None:
         """Between two requests: a session that `waits` too long for the next is dropped."""
@@ -133,5 +128,6 @@ class NativeStream:
         """The session is over; its row is free."""
         if not self.closed:
             self.closed = True
+            self._reader.wake()
             self.session.unsubscribe(self._reader)
             self._sessions.remove(self.session)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ from earvoice.serve.errors import Fault
 from earvoice.serve.protocol import EventMessage, Start
 from earvoice.serve.sessions import Sessions
 from earvoice.units import SAMPLE_RATE
+
+_log = logging.getLogger("earvoice.serve")
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 _FIELDS = frozenset(
@@ -97,7 +100,7 @@ class AudioFiles:
         job = _Job(stream, form, asked, settings.limits.max_session_s)
         if asked.streamed:
             return StreamingResponse(job.streamed(), media_type="text/event-stream")
-        return await job.whole()
+        return await _unless_gone(request, job.whole())
 
     def _asked(self, form: Form, role: Role) -> Asked | Response:
         """What the form says, or why it is refused. Errors: `FormError`, `Fault`."""
@@ -152,6 +155,26 @@ class AudioFiles:
             if fault:
                 return answer(400, text, "unsupported_value", param=param or None)
         return None
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The answer; who waits no longer for it gets none, and the work is given up."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        return Response(status_code=499)
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Job:
@@ -215,6 +238,9 @@ class _Job:
         except (AudioError, Fault) as error:
             self._failed = error
             self._stream.session.fail(Fault("audio_invalid", str(error)))
+        except OSError:
+            _log.exception("decoding_failed")
+            self._stream.session.fail(Fault("internal", "the file could not be decoded"))
 
     def _shaped(self, stamped: list[Stamped]) -> Response:
         commits = [item.event for item in stamped if isinstance(item.event, Commit)]

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from earvoice.serve.dialects.native import NativeStream, language_tag, model_named, start_of
 from earvoice.serve.dialects.openai_errors import error_of, is_server_s
 from earvoice.serve.errors import Fault
+from earvoice.serve.protocol import is_name
 from earvoice.serve.sessions import Sessions
 from earvoice.text.languages import primary
 from earvoice.units import Seconds
@@ -106,7 +107,7 @@ class RealtimeSession:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
         given = event.get("event_id") if isinstance(event, dict) else None
-        name = given if isinstance(given, str) and len(given) <= _MAX_EVENT_ID else None
+        name = given if is_name(given, _MAX_EVENT_ID) else None
         try:
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
                 raise _Refused("an event must be a JSON object with a type", "invalid_event")
@@ -197,7 +198,9 @@ class RealtimeSession:
         event = {"type": kind, "event_id": f"event_{secrets.token_hex(8)}", **rest}
         try:
             async with asyncio.timeout(self._limits.write_stall_s), self._sending:
-                await self._socket.send_text(json.dumps(event, ensure_ascii=False))
+                text = json.dumps(event, ensure_ascii=False)
+                # A message may quote what came, and that may be no Unicode.
+                await self._socket.send_text(text.encode("utf-8", "replace").decode())
         except TimeoutError:
             raise Fault("slow_consumer", "nothing was read for too long") from None
 

@@ -43,6 +43,9 @@ export class RoomReader {
       this.ask();
     } else if (message.type === "captions") {
       if (!this.wish || message.language !== this.wish.language || message.role !== this.wish.role) return;
+      // What was on its way before `watch` goes on where another reading was, and would hide the rest.
+      const fromEnd = this.fromEnd && this.last < 0;
+      if (!fromEnd && message.after > this.last) return;
       const known = Math.max(0, this.last + 1 - message.first);
       this.last = Math.max(this.last, message.first + message.captions.length - 1);
       this.captions(message.captions.slice(known), message.draft);
