@@ -58,13 +58,19 @@ class Glossary:
     """Entries by source term; immutable.
 
     base, added, removed: `added` and `removed` (keys) are what differs from `base`, which other
-    glossaries may share. Errors: `UsageError` for more entries than are allowed.
+    glossaries may share. Of entries of one source term the first counts. Errors: `UsageError` for
+    more entries than are allowed, and for one term with several pairs of languages.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         base: dict[str, Entry] = {}
         for entry in entries:
-            base.setdefault(entry.key, entry)
+            first = base.setdefault(entry.key, entry)
+            if (first.src_lang, first.tgt_lang) != (entry.src_lang, entry.tgt_lang):
+                raise UsageError(
+                    f"the term {entry.source!r} is there for {_pair(first)} and for "
+                    f"{_pair(entry)}; a glossary has the terms of one pair of languages"
+                )
             if len(base) > MAX_ENTRIES:
                 raise _too_many(len(base))
         self.base: Mapping[str, Entry] = MappingProxyType(base)
@@ -114,6 +120,10 @@ class Glossary:
         if len(found) > MAX_ENTRIES:
             raise _too_many(len(found))
         return Glossary(found) if len(added) + len(removed) > _MOST_EDITS else found
+
+
+def _pair(entry: Entry) -> str:
+    return f"{entry.src_lang or 'any'} to {entry.tgt_lang or 'any'}"
 
 
 def _side(name: str, text: str) -> str:

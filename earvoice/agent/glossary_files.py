@@ -96,14 +96,14 @@ def _table(path: Path, raw: bytes, languages: tuple[str, str]) -> Iterator[tuple
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(f"{path} line {line}: not UTF-8 ({error.reason})") from None
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    sign = "\t" if "\t" in first else ";" if first.count(";") > first.count(",") else ","
+    text, sign = _separated(text)
     lines = io.StringIO(text, newline="")
     if sign == "\t":
         reader = csv.reader(lines, delimiter=sign, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines, delimiter=sign)
+        reader = csv.reader(lines, delimiter=sign, strict=True)
     places: dict[str, int] | None = None
+    most = 4
     for row in _rows(path, reader):
         where = f"{path} line {reader.line_num}"
         if not any(cell.strip() for cell in row):
@@ -111,12 +111,24 @@ def _table(path: Path, raw: bytes, languages: tuple[str, str]) -> Iterator[tuple
         if places is None:
             places, named = _columns(where, row, languages)
             if named:
+                most = len(row)
                 continue
-        if max(map(len, row)) > MAX_CELL_CHARS or len(row) > max(4, len(places)):
+        if max(map(len, row)) > MAX_CELL_CHARS or len(row) > most:
             raise DataError(f"{where}: {len(row)} columns or an overlong one; not a glossary")
         cells = {name: row[at].strip() for name, at in places.items() if at < len(row)}
         source, target = cells.get("source", ""), cells.get("target", "")
         yield where, (source, target, _code(cells, "src_lang"), _code(cells, "tgt_lang"))
+
+
+def _separated(text: str) -> tuple[str, str]:
+    """The table, without Excel's `sep=` line, and what parts its columns."""
+    head, _, rest = text.lstrip("\r\n").partition("\n")
+    told = re.fullmatch(r"sep=(.)\r?", head, re.IGNORECASE)
+    if told:
+        return rest, told[1]
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    bare = re.sub(r'"(?:[^"]|"")*"', "", first)  # what stands in quotes parts nothing
+    return text, "\t" if "\t" in bare else ";" if bare.count(";") > bare.count(",") else ","
 
 
 def _rows(path: Path, reader: Iterable[list[str]]) -> Iterator[list[str]]:

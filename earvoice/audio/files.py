@@ -116,6 +116,13 @@ def _check_sound(file: Path, sound: Any) -> None:
 
 
 def _sound_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:
+    try:
+        yield from _packets_of(file, packet_s)
+    except (soundfile.LibsndfileError, _ForeignFormatError) as error:
+        raise AudioError(f"{file} is no longer what it was: {error}") from error
+
+
+def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
     with _open(file) as sound:
         rate_hz = int(sound.samplerate)
         block = max(1, round(packet_s * rate_hz))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
-from earvoice.audio.signal import Audio, Float32, check_channels, check_rate
+from earvoice.audio.signal import Audio, Float32, check_channels, check_rate, check_samples
 from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Seconds
 
@@ -35,21 +36,71 @@ _RAW = _Format(SAMPLE_RATE, 1, 16, is_float=False)
 def stream_pipe(pipe: IO[bytes], packet_s: Seconds = 0.1) -> Iterator[Audio]:
     """Packets of a WAV stream, or of raw signed 16-bit little-endian mono at 16 kHz.
 
-    Which of the two is told by the first four bytes (`RIFF`). The sizes in the header of a
-    piped WAV are not believed: audio lasts until the pipe ends, in bounded memory. A last
-    partial frame is dropped.
-    Errors: `AudioError` for another kind of file and for an empty pipe.
+    Which of the two is told by the first bytes. Who writes WAV into a pipe seldom knows its length,
+    so audio lasts until the pipe ends, in bounded memory, or until one of the chunks that WAV files
+    have behind their audio begins where the header says. A last partial frame is dropped.
+    Errors: `AudioError` for another kind of file, an empty pipe, and values that are no sound.
     """
-    start = read_exactly(pipe, 4)
+    start = read_exactly(pipe, 12)
     if not start:
         raise AudioError("standard input is empty")
-    if start == b"RIFF":
-        form, pending = _read_wav_header(pipe), b""
-    elif start in (b"fLaC", b"OggS", b"RIFX") or start[:3] == b"ID3":
+    if start[:4] == b"RIFF":
+        form, size = _read_wav_header(pipe, start)
+        return _packets(_until_next_chunk(pipe, size), form, packet_s)
+    if _is_other_kind(start):
         raise AudioError("a pipe must carry WAV or raw 16-bit 16 kHz mono audio")
-    else:
-        form, pending = _RAW, start
-    return _packets(pipe, form, pending, packet_s)
+    return _packets(itertools.chain([start], _parts(pipe)), _RAW, packet_s)
+
+
+_OTHER_KINDS = (
+    b"fLaC", b"OggS", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"ID3",
+    b"\x1a\x45\xdf\xa3", b"ADIF", b"wvpk", b"MAC ", b"#!AMR", b"\x30\x26\xb2\x75",
+)  # fmt: skip
+_BEHIND_AUDIO = frozenset(
+    (b"LIST", b"id3 ", b"ID3 ", b"cue ", b"bext", b"fact", b"JUNK", b"junk", b"PEAK", b"smpl")
+    + (b"inst", b"iXML", b"_PMX", b"afsp", b"acid", b"strc", b"PAD ", b"plst", b"LGWV", b"axml")
+)
+"""Chunks that stand behind the audio of WAV files."""
+_PIECE_BYTES = 1 << 14
+
+
+def _is_other_kind(start: bytes) -> bool:
+    """Whether it begins like a file of another kind: known marks, MP4's box, an MPEG frame, text.
+
+    Twelve printable bytes would be six loud samples of one sign.
+    """
+    mpeg = start[:1] == b"\xff" and start[1:2] in (b"\xfb", b"\xfa", b"\xf3", b"\xf2", b"\xe3")
+    text = len(start) == 12 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+    return start.startswith(_OTHER_KINDS) or start[4:8] == b"ftyp" or mpeg or text
+
+
+def _parts(pipe: IO[bytes]) -> Iterator[bytes]:
+    while part := _available(pipe, _PIECE_BYTES):
+        yield part
+
+
+def _available(pipe: IO[bytes], most: int) -> bytes:
+    """What has come, at least a byte, empty at the end: live audio must not wait for more."""
+    read: Callable[[int], bytes] = getattr(pipe, "read1", pipe.read)
+    return read(most)
+
+
+def _until_next_chunk(pipe: IO[bytes], size: int) -> Iterator[bytes]:
+    """The audio; what follows is read and dropped, so that the writer does not fail."""
+    left = size
+    while left > 0:
+        part = _available(pipe, min(left, _PIECE_BYTES))
+        if not part:
+            return
+        left -= len(part)
+        yield part
+    padding = read_exactly(pipe, size % 2)
+    name = read_exactly(pipe, 4)
+    if name not in _BEHIND_AUDIO:  # the size was a guess
+        yield padding + name
+        yield from _parts(pipe)
+    for _ in _parts(pipe):
+        pass
 
 
 def read_exactly(pipe: IO[bytes], size: int) -> bytes:
@@ -64,23 +115,26 @@ def read_exactly(pipe: IO[bytes], size: int) -> bytes:
     return b"".join(parts)
 
 
-def _packets(pipe: IO[bytes], form: _Format, pending: bytes, packet_s: Seconds) -> Iterator[Audio]:
+def _packets(parts: Iterable[bytes], form: _Format, packet_s: Seconds) -> Iterator[Audio]:
     size = max(1, round(packet_s * form.rate_hz)) * form.frame_bytes
-    while True:
-        data = pending + read_exactly(pipe, size - len(pending))
-        pending = b""
-        whole = len(data) // form.frame_bytes * form.frame_bytes
-        if whole:
-            yield Audio(_decode(data[:whole], form), form.rate_hz)
-        if len(data) < size:
-            return
+    pending, start_s = bytearray(), 0.0
+    for part in itertools.chain(parts, [None]):
+        pending += part or b""
+        while len(pending) >= size or (part is None and len(pending) >= form.frame_bytes):
+            whole = min(size, len(pending) // form.frame_bytes * form.frame_bytes)
+            samples = _decode(bytes(pending[:whole]), form)
+            check_samples(samples, form.rate_hz, start_s)
+            yield Audio(samples, form.rate_hz)
+            start_s += samples.shape[1] / form.rate_hz
+            del pending[:whole]
 
 
 def _decode(data: bytes, form: _Format) -> Float32:
     """Interleaved little-endian bytes to float32 [C, W]."""
     values: Float32
     if form.is_float:
-        values = np.frombuffer(data, dtype=f"<f{form.bits // 8}").astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large is named by `check_samples`
+            values = np.frombuffer(data, dtype=f"<f{form.bits // 8}").astype(np.float32)
     elif form.bits == 8:
         values = (np.frombuffer(data, dtype=np.uint8).astype(np.float32) - 128) / np.float32(128)
     elif form.bits == 24:
@@ -94,9 +148,9 @@ def _decode(data: bytes, form: _Format) -> Float32:
     return np.ascontiguousarray(values.reshape(-1, form.channels).T)
 
 
-def _read_wav_header(pipe: IO[bytes]) -> _Format:
-    """Consume a RIFF header up to the first byte of audio."""
-    if read_exactly(pipe, 8)[4:] != b"WAVE":
+def _read_wav_header(pipe: IO[bytes], start: bytes) -> tuple[_Format, int]:
+    """Consume a RIFF header up to the first byte of audio; the audio's bytes, as it says."""
+    if start[8:] != b"WAVE":
         raise AudioError("standard input begins like a RIFF file but is no WAV")
     form: _Format | None = None
     budget = _MAX_HEADER_BYTES
@@ -108,7 +162,7 @@ def _read_wav_header(pipe: IO[bytes]) -> _Format:
         if name == b"data":
             if form is None:
                 raise AudioError("the WAV on standard input has audio before its format")
-            return form
+            return form, size
         budget -= size
         if budget < 0:
             raise AudioError("the WAV header on standard input is larger than 1 MiB")

@@ -18,7 +18,6 @@ from earvoice.errors import EarvoiceError
 from earvoice.zoo import list_models
 
 _OPTIONAL = {
-    "lhotse": "corpora: pip install earvoice[corpus]",
     "espeakng_loader": "a bundled synthesizer: pip install earvoice[synth]",
     "tensorboard": "training curves: pip install earvoice[track]",
     "transformers": "models of other makers: pip install earvoice[hf]",

@@ -120,9 +120,9 @@ class _System:
 
 def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
     """Simulates and prints the folder; returns 0, or 3 where recordings could not be read."""
+    from earvoice.data.lock import FolderLock
     from earvoice.eval.runlog import LOG_FILE, RunLog
     from earvoice.eval.simulate import simulate
-    from earvoice.train.lock import FolderLock
 
     for name in ("packet_ms", "threads", "streams"):
         if getattr(args, name) < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,13 +27,14 @@ def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
     suffix = args.output.suffix.lower() if args.output is not None else ""
     form = args.format or SUFFIXES.get(suffix, "text")
     paced = args.clock == "wall"
+    refuse_overwriting(args)
+    client = make_client(args)
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
         if args.output is not None:
             file = stack.enter_context(args.output.open("w", encoding="utf-8"))
         sink = make_sink(form, file)
         stack.callback(sink.close)
-        client = make_client(args)
         asyncio.run(_translate(client, _in_thread(packets, paced=paced), sink))
         if client.counts.reconnects:
             print(f"earvoice: reconnected {client.counts.reconnects} times", file=sys.stderr)
@@ -84,7 +86,21 @@ def _policy(args: argparse.Namespace) -> str | None:
     options = {name: getattr(args, name, None) for name in ("k", "n", "frames", "layer")}
     given = ",".join(f"{name}={value}" for name, value in options.items() if value is not None)
     kind = args.policy or ("wait-k" if given else None)
-    return f"{kind}:{given}" if given else kind
+    return f"{kind}{',' if ':' in str(kind) else ':'}{given}" if given else kind
+
+
+def refuse_overwriting(args: argparse.Namespace) -> None:
+    """That the output is none of the files that are read. Raises: UsageError."""
+    output = getattr(args, "output", None)
+    if output is None or not output.exists():
+        return
+    read = [getattr(args, name, None) for name in ("audio", "glossary", "context")]
+    for name in itertools.chain.from_iterable(
+        one if isinstance(one, list | tuple) else [one] for one in read
+    ):
+        path = Path(str(name))
+        if name is not None and path.exists() and path.samefile(output):
+            raise UsageError(f"--output is {output}, which is read: it would be lost")
 
 
 def _read_token(path: Path) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console
 from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
 from earvoice.audio.pauses import PauseKind
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
-from earvoice.cli.remote import run_remote
+from earvoice.cli.remote import refuse_overwriting, run_remote
 from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
 from earvoice.cli.terminal import AudioBar, LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
@@ -99,6 +99,9 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Translate."""
     if args.server is not None:
+        for option in ("pauses", "threads"):
+            if getattr(args, option) is not None:
+                raise UsageError(f"--{option} is chosen where the model runs; leave it out")
         return run_remote(args, _open_audio(args.audio)[0])
     if args.token_file is not None:
         raise UsageError("--token-file belongs to --server")
@@ -170,6 +173,7 @@ class _Job:
             raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
         if args.output is not None and not args.output.parent.is_dir():
             raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
+        refuse_overwriting(args)
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
         policy = _policy(args, card.policy)
         _check("--src-lang", src_lang, card.src_langs, card)
@@ -192,7 +196,7 @@ def _policy(args: argparse.Namespace, own: PolicySpec | None) -> PolicySpec | No
     options = {name: getattr(args, name) for name in ("k", "n", "frames", "layer")}
     if args.policy is None and all(value is None for value in options.values()):
         return None
-    return choose_policy(own, args.policy or "wait-k", **options)
+    return choose_policy(own, args.policy, **options)
 
 
 def _check(option: str, wanted: str | None, there: tuple[str, ...], card: ModelCard) -> None:

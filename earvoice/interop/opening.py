@@ -44,6 +44,11 @@ def choose_policy(
             raise UsageError(f"--{said[0]}: this model decides when to write; name a --policy too")
         return None
     if text == OFFLINE:
+        given = [name for name, value in options.items() if value is not None]
+        if given:
+            raise UsageError(
+                f"--{given[0]}: offline waits for the whole utterance; it has no options"
+            )
         return WaitK(OFFLINE_K, own.n) if isinstance(own, WaitK) else WaitK(OFFLINE_K)
     return parse_policy(text or (own or WaitK()).kind, own, **options)
 

@@ -40,6 +40,7 @@ class Wav2Vec2Config(Config):
     position_groups: Count = 16
     block_frames: Count = 50  # [2408.09430, 4.2: about one second]
     left_blocks: Annotated[int, Field(ge=0)] | None = None  # [2408.09430, eq. 4: unlimited]
+    max_blocks: Count = 60  # ours: what a live stream keeps of an unlimited context
     conv_kernel: Count | None = None  # ours: causal depthwise convolution in each layer
     bidirectional: bool = False  # offline reference mode
 
@@ -83,6 +84,7 @@ class Wav2Vec2(nn.Module):
             position_groups=config.position_groups,
             bidirectional=config.bidirectional,
             conv_kernel=config.conv_kernel,
+            max_blocks=config.max_blocks,
         )
 
     @property

@@ -4,7 +4,7 @@ Weights are shared and immutable; a `State` is a tree of preallocated, row-major
 stream leases one row; a step runs any subset of rows. Two kinds of leaves:
 
     torch.Tensor   [rows, ...]   caches and tails
-    np.ndarray     [rows]        counters (int64), read on the host in every step
+    np.ndarray     [rows, ...]   counters, and what a cache's entries are (int64); read on the host
 
 so that every operation on a stream (fork, reset, save, move) is an operation on a row of leaves.
 """

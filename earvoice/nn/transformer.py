@@ -107,8 +107,8 @@ class BlockwiseEncoder(nn.Module):
     Shapes: [B, T, dim] -> [B, T', dim]; live, T' counts whole blocks only.
     State: (left_blocks + 1) * block frames of keys and values a layer, one incomplete block, and
     position_kernel - 1 frames.
-    Args: left_blocks: None is the paper's unlimited context, bounded in a live state by
-        `max_blocks` (further blocks raise).
+    Args: left_blocks: None is the paper's unlimited context. A live state is bounded: it keeps the
+        last `max_blocks` blocks, so that up to there it is what offline is.
     """
 
     def __init__(
@@ -220,10 +220,6 @@ class BlockwiseEncoder(nn.Module):
     def _row_step(self, done: np.ndarray, rows: list[int], x: Tensor) -> RowStep:
         """Where one block [B, T, D] goes in each row's ring, and what it may see there."""
         count = x.shape[1]
-        if self.left_blocks is None and int(done.max()) + count > self.capacity:
-            raise ValueError(
-                f"unlimited left context is bounded to {self.capacity} frames in a live stream"
-            )
         start = done % self.capacity
         write = torch.from_numpy(start[:, None] + np.arange(count)[None, :])
         lengths = [min(int(frames) + count, self.capacity) for frames in done]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earvoice.data.lock import FolderLock
 from earvoice.errors import ConfigError
-from earvoice.train.lock import FolderLock
 
 RESULT, COST = "result.json", "cost.json"
 

@@ -63,13 +63,12 @@ class AgentSession(FedSession):
         self._policy = request.policy
         self._words_due: int | None = None
         self.glossary = Glossary()
-        self.spotter: TermSpotter | None = None
+        self.spotter: TermSpotter | None = None  # of a model with a retriever
         self._told: tuple[Hit, ...] = ()
         self._final = self._done = False
         self._said: set[Stream] = set()
         self._span_start_s = 0.0
-        if request.glossary is not None:
-            self.take_glossary(request.glossary)
+        self.take_glossary(Glossary() if request.glossary is None else request.glossary)
 
     # ---------------------------------------------------------------- the waist
 
@@ -123,7 +122,7 @@ class AgentSession(FedSession):
         unknown = sorted(changes.keys() - set(_CHANGES))
         if unknown:
             raise UsageError(f"update: {unknown[0]!r} cannot change here; 'glossary' can")
-        glossary = changes["glossary"]
+        glossary = changes.get("glossary")
         if not isinstance(glossary, Glossary):
             raise UsageError(
                 f"update: glossary is a {type(glossary).__name__}, it must be a Glossary"
@@ -135,11 +134,9 @@ class AgentSession(FedSession):
         """Counts from the next turn on. Raises: UsageError for one that cannot be searched."""
         view = self._owner.view(glossary, self.pair)
         old, self.glossary = self.glossary, glossary
-        if view is None:
-            self.spotter = None
-            return
         retriever = self._owner.model.retriever
-        assert retriever is not None
+        if retriever is None:
+            return
         spotter = TermSpotter(retriever, view, self._owner.settings.least_score)
         if self.spotter is not None:  # what was heard of terms that stayed is still known
             spotter.continue_from(self.spotter)

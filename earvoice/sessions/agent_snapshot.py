@@ -64,7 +64,7 @@ def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes)
             [(int(mark), _heard(under(f"waiting.{at}.", tensors))) for at, mark in waiting],
         )
         session.memory.restore(head["memory"])
-        if session.spotter is not None:
+        if session.spotter is not None and "spotter" in head:
             session.spotter.restore(tensors.get("spotter.tail"), head["spotter"], session.glossary)
         session.audio.restore(int(head["heard"]), tensors["audio"].numpy())
         session.set_progress(head["session"])

@@ -99,7 +99,7 @@ class FedSession:
         unknown = sorted(changes.keys() - {"policy"})
         if unknown:
             raise UsageError(f"update: {unknown[0]!r} cannot change here; 'policy' can")
-        policy = changes["policy"]
+        policy: Any = changes.get("policy")
         if not callable(getattr(policy, "decide", None)):
             raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
         self.policy = self.accepted(policy)

@@ -37,10 +37,12 @@ class Hit:
 class TermSpotter:
     """One stream's listening for terms. least: probability from which on a term is a hit.
 
-    heard: frames so far. hits: what was found, not older than what `best` was last asked for.
+    view: None while there are no terms: it listens all the same, so that terms which come later
+    are looked for from where the stream is. heard: frames so far. hits: what was found, not older
+    than what `best` was last asked for.
     """
 
-    def __init__(self, retriever: Retriever, view: TermView, least: float) -> None:
+    def __init__(self, retriever: Retriever, view: TermView | None, least: float) -> None:
         self._retriever, self.view, self._least = retriever, view, least
         self._tail: Tensor | None = None
         self._new = 0
@@ -86,7 +88,7 @@ class TermSpotter:
 
     def _score(self, window: Tensor) -> None:
         """The window that ends now: nearest terms of its new spans, then their scores."""
-        if not len(self.view):
+        if self.view is None or not len(self.view):
             return
         retriever, config = self._retriever, self._retriever.config
         queries = retriever.spans(window[None], config.hop_frames)[0]

@@ -27,6 +27,7 @@ J4  The input of text pre-training is not known: embedded source tokens, each re
     a spoken one lasts frames.
 J5  Layer norm where Conformers have batch norm, no memory bank (`nn/emformer.py`).
 J6  A phoneme head on the fast stack, for small models from scratch; the paper's start is not known.
+J7  tanh between the joiner's two sides, where AGADIR has ReLU, and no dropout in the predictor.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
+from earvoice.data.lock import FolderLock
 from earvoice.data.manifest import Talk, load_talks, manifest_digest
 from earvoice.errors import CheckpointError, ConfigError
 from earvoice.models.files import load_weights
@@ -31,7 +32,6 @@ from earvoice.train.conversations_validate import ConversationValidation
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
-from earvoice.train.lock import FolderLock
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
 from earvoice.train.start import providing, sources_of, starting_weights

@@ -79,3 +79,8 @@ def test_many_edits_become_a_new_base(monkeypatch):
     assert not glossary.added
     assert len(glossary) == 5
     assert len("x" * MAX_TERM_CHARS) == 80
+
+
+def test_a_glossary_is_of_one_pair_of_languages():
+    with pytest.raises(UsageError, match="'House' is there for en to de and for en to fr"):
+        Glossary([Entry("house", "Haus", "en", "de"), Entry("House", "maison", "en", "fr")])

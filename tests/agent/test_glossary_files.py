@@ -113,3 +113,29 @@ def test_any_bytes_are_a_glossary_or_one_clear_error(tmp_path_factory, raw, suff
     path.write_bytes(raw)
     with contextlib.suppress(DataError):  # any other error would be one
         assert all(entry.source for entry in read_glossary(path, "en", "de").glossary)
+
+
+def test_a_table_has_as_many_columns_as_its_head(tmp_path):
+    head = "id,source,target,domain,note\n1,house,Haus,home,a note\n"
+    assert pairs(write(tmp_path, "a.csv", head)) == {"house": "Haus"}
+    many = "en,de,fr,es,zh\nhouse,Haus,maison,casa,\n"
+    assert pairs(write(tmp_path, "b.csv", many)) == {"house": "Haus"}
+    with pytest.raises(DataError, match="line 2: 6 columns"):
+        pairs(write(tmp_path, "c.csv", "en,de,fr,es,zh\n1,2,3,4,5,6\n"))
+
+
+def test_what_parts_columns_does_not_stand_in_quotes(tmp_path):
+    table = '"Müller, Hans, Dr.";Miller\nHaus;house\n'
+    assert pairs(write(tmp_path, "a.csv", table), "de", "en") == {
+        "Müller, Hans, Dr.": "Miller",
+        "Haus": "house",
+    }
+
+
+def test_excel_says_what_parts_columns(tmp_path):
+    assert pairs(write(tmp_path, "a.csv", "sep=;\r\na, b;c\r\n")) == {"a, b": "c"}
+
+
+def test_a_quote_that_does_not_end_is_named(tmp_path):
+    with pytest.raises(DataError, match="line"):
+        pairs(write(tmp_path, "a.csv", '"Smith,Schmidt\nFoo,Bar\n'))

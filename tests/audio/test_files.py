@@ -179,6 +179,8 @@ class Dribble(io.BytesIO):
     def read(self, size=-1):
         return super().read(min(size, 3))
 
+    read1 = read
+
 
 def test_raw_pcm_from_a_slow_pipe():
     values = np.arange(-200, 200, dtype="<i2")
@@ -201,3 +203,44 @@ def test_any_bytes_in_a_pipe_give_audio_or_an_audio_error(data):
 def test_empty_pipe():
     with pytest.raises(AudioError, match="empty"):
         list(stream_pipe(io.BytesIO()))
+
+
+def chunk(name, body):
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def test_what_stands_behind_the_audio_of_a_piped_wav_is_not_played(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(5001, 1, 16000).samples.T, 16000, subtype="PCM_24")
+    data = path.read_bytes()
+    for more in (chunk(b"LIST", b"INFOISFT" + bytes(200)), chunk(b"id3 ", b"x" * 77)):
+        packets = list(stream_pipe(io.BytesIO(data + more)))
+        assert sum(packet.n_samples for packet in packets) == 5001
+
+
+def test_a_size_in_a_piped_header_may_be_a_guess(wav):
+    data = wav.read_bytes()
+    for size in (0, 1000, 1 << 31, 0xFFFFFFFF):
+        guessed = data[:40] + struct.pack("<I", size) + data[44:]
+        packets = list(stream_pipe(io.BytesIO(guessed)))
+        joined = np.concatenate([packet.samples for packet in packets], 1)
+        assert np.array_equal(joined, read(wav).samples)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"RF64\xff\xff\xff\xffWAVE", b"riff....", b"FORM\0\0\0\0AIFF", b".snd\0\0\0\x18", b"caff\0\1",
+     b"\xff\xfb\x90\x64", b"\0\0\0\x20ftypM4A ", b"\x1aE\xdf\xa3\x01", b"#!/bin/sh\necho"],
+)  # fmt: skip
+def test_other_kinds_are_not_taken_for_raw_audio(start):
+    with pytest.raises(AudioError, match="a pipe must carry WAV or raw"):
+        stream_pipe(io.BytesIO(start + bytes(5000)))
+
+
+def test_the_place_of_a_bad_value_is_one_of_the_stream(tmp_path):
+    path = tmp_path / "a.wav"
+    samples = np.zeros(48000, np.float64)
+    samples[40000] = 1e300
+    soundfile.write(path, samples, 16000, subtype="DOUBLE")
+    with pytest.raises(AudioError, match=r"the sample at 2\.5000 s is inf"):
+        list(stream_pipe(io.BytesIO(path.read_bytes())))

@@ -149,7 +149,7 @@ def test_recipes_that_cannot_run(arguments, code, message, tmp_path, capsys):
 
 
 def test_two_jobs_in_one_folder(tmp_path, capsys):
-    from earvoice.train.lock import FolderLock
+    from earvoice.data.lock import FolderLock
 
     with FolderLock(tmp_path):
         assert train(TINY, *TEXT_ONLY, f"out={tmp_path}") == 5

@@ -249,3 +249,26 @@ def test_clock_text(time_s, text):
 
 def test_printable():
     assert printable("a\x1b[31m\u202eb\x07\x9b\r\n\té👋") == "a[31mb\n\té👋"
+
+
+@pytest.mark.parametrize("which", ["audio", "glossary", "context"])
+def test_what_is_read_is_not_written_over(model, talk, tmp_path, capsys, which):
+    terms, about = tmp_path / "terms.csv", tmp_path / "about.txt"
+    terms.write_text("house,Haus\n")
+    about.write_text("Houses.\n")
+    read = {"audio": talk, "glossary": terms, "context": about}
+    link = tmp_path / "link.txt"
+    link.symlink_to(read[which])
+    before = read[which].read_bytes()
+    options = ["--glossary", terms, "--context", about] if which != "audio" else []
+    for output in (read[which], link):
+        assert translate(talk, "--model", model, *options, "--output", output) == 2
+        assert "which is read: it would be lost" in capsys.readouterr().err
+    assert read[which].read_bytes() == before
+
+
+def test_options_of_the_model_are_not_for_a_server(talk, capsys):
+    for option, value in (("--pauses", "fixed"), ("--threads", "2")):
+        command = [talk, "--server", "http://127.0.0.1:1", option, value]
+        assert translate(*command) == 2
+        assert f"{option} is chosen where the model runs" in capsys.readouterr().err

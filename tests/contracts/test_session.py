@@ -199,9 +199,13 @@ def test_lag_is_audio_received_and_not_processed(case):
 
 
 def test_feed_computes_nothing(case):
-    session = case.open()
-    assert session.feed(speech(1.0)) is None
-    assert case.interpreter.advance([]) == []
+    fed, pushed = case.open(), case.open()
+    assert fed.feed(speech(1.0)) is None
+    assert fed.lag_s == pytest.approx(1.0)
+    events = pushed.push(speech(1.0))
+    computed = fed.push(silence(0))
+    assert text_events(computed) == text_events(events)
+    assert fed.lag_s == pytest.approx(pushed.lag_s)
 
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(48000, 1), (16000, 2)])

@@ -4,7 +4,7 @@ import pytest
 
 from earvoice.errors import UsageError
 from earvoice.interop.opening import choose_policy
-from earvoice.policies import FixedChunks, WaitK, format_policy
+from earvoice.policies import FixedChunks, HoldN, WaitK, format_policy
 from earvoice.policies.schedule import OFFLINE_K
 
 
@@ -22,3 +22,11 @@ def test_what_is_not_said_is_the_models_own():
     assert choose_policy(WaitK(2, 5)) == WaitK(2, 5)
     assert choose_policy(WaitK(2, 5), k=4) == WaitK(4, 5)
     assert choose_policy(WaitK(2, 5), "offline") == WaitK(OFFLINE_K, 5)
+
+
+def test_options_are_of_the_model_s_own_policy():
+    assert choose_policy(HoldN(3), n=2) == HoldN(2)
+    with pytest.raises(UsageError, match="this model decides when to write"):
+        choose_policy(None, n=6)
+    with pytest.raises(UsageError, match="offline hears|offline waits"):
+        choose_policy(WaitK(), "offline", k=2)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from earvoice.data.lock import FolderLock
 from earvoice.errors import ConfigError
 from earvoice.reproduce.tasks import Task
-from earvoice.train.lock import FolderLock
 
 
 def task(folder, calls, key="k", error=None):

@@ -149,6 +149,32 @@ def test_a_term_heard_before_an_edit_is_still_known(interpreter, monkeypatch):
     assert set(told) & set(script.prompts[-1].terms)
 
 
+def test_terms_that_come_later_are_listened_for_where_the_stream_is(interpreter, monkeypatch):
+    script = Scripted(interpreter, monkeypatch, [])
+    terms = Glossary(map(Entry, ["house", "garden", "zebra", "cello", "violin", "harp"]))
+    always = interpreter.open(Request("en", "de", glossary=terms))
+    later = interpreter.open(Request("en", "de"))
+    emptied = interpreter.open(Request("en", "de", glossary=terms))
+    emptied.update(glossary=Glossary())
+    for session in (always, later, emptied):
+        session.push(noise(1.2))
+    later.update(glossary=terms)
+    emptied.update(glossary=terms)
+    assert later.spotter.heard == emptied.spotter.heard == always.spotter.heard > 0
+    told = []
+    for session in (always, later, emptied):
+        for number in range(4):  # until nothing is left of what was found before the edit
+            session.push(noise(0.5, number))
+        told.append(script.prompts[-1].terms)
+    assert told[0]
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_change_of_nothing_is_refused(interpreter):
+    with pytest.raises(UsageError, match="glossary is a NoneType"):
+        interpreter.open(Request("en", "de")).update()
+
+
 def test_context_is_in_every_prompt(interpreter, monkeypatch):
     script = Scripted(interpreter, monkeypatch, [])
     interpreter.open(Request("en", "de", context="About </s> gardens")).push(noise(1.5))

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from earvoice.data.lock import FolderLock
 from earvoice.models.llm import LlamaConfig
 from earvoice.models.lora import LoraConfig
 from earvoice.models.splice import Answer
@@ -27,7 +28,6 @@ from earvoice.systems.llast import Llast, LlastConfig
 from earvoice.text.prompt import Prompt
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.distributed import join
-from earvoice.train.lock import FolderLock
 from earvoice.train.loop import StageRun, run_stage
 from earvoice.train.stage import StageConfig
 

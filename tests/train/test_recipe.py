@@ -1,6 +1,7 @@
 """Recipes: where a stage's weights come from, and that the documentation names every key."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from earvoice.config import load_yaml
 from earvoice.data.augment import AugmentConfig
 from earvoice.errors import ConfigError
 from earvoice.train import checkpoint as checkpoints
+from earvoice.train.agent_mixture import AgentMixture, RetrieveMixture
+from earvoice.train.conversations import ConversationMixture
 from earvoice.train.loop import TrainingError
 from earvoice.train.recipe import Options, run_recipe
-from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig
+from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig, TokenizerConfig
+from earvoice.train.utterances import UtteranceMixture
 from earvoice.train.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
@@ -109,10 +113,24 @@ def test_stage_names_must_differ(tmp_path):
         run_recipe(recipe(tmp_path, ("a", {}), ("a", {})), QUIET)
 
 
-@pytest.mark.parametrize("config", [RecipeConfig, StageConfig, MixtureConfig])
-def test_every_key_is_documented(config):
+@pytest.mark.parametrize(
+    ("config", "begins"),
+    [
+        (RecipeConfig, "`--print-config`"),
+        (TokenizerConfig, "| `tokenizer` |"),
+        (StageConfig, "Of a stage:"),
+        (AugmentConfig, "Of `augment`"),
+        (MixtureConfig, "Of `data`"),
+        (AgentMixture, "Of `agent`"),
+        (RetrieveMixture, "Of `retrieve`"),
+        (ConversationMixture, "Of `conversations`"),
+        (UtteranceMixture, "Of `utterances`"),
+    ],
+)
+def test_every_key_is_documented_where_it_belongs(config, begins):
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
-    assert [name for name in config.model_fields if f"`{name}`" not in text] == []
+    section = re.split(r"\nOf |\n## ", text[text.index(begins) :].removeprefix("Of "))[0]
+    assert [name for name in config.model_fields if f"`{name}`" not in section] == []
 
 
 def test_the_model_of_an_earlier_stage_leaves_that_of_the_run_alone(tmp_path):

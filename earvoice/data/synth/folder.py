@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.data.lock import FolderLock
 from earvoice.data.manifest import MANIFEST_NAME
 from earvoice.data.plain_wav import WAV_HEADER_BYTES
 from earvoice.data.synth.processes import in_own_processes
@@ -71,9 +72,23 @@ def make_folder(
 ) -> None:
     """Makes the recordings that are not there yet; `report` is called at the start and after each.
 
-    Raises: UsageError if `folder` holds a corpus of another record.
+    Raises: UsageError if `folder` holds a corpus of another record, ConfigError while another
+        process makes it.
     """
     (folder / "audio").mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder):
+        _make(making, plans, folder, record, jobs, report)
+
+
+def _make(
+    making: Making[Plan],
+    plans: Sequence[Plan],
+    folder: Path,
+    record: dict[str, Any],
+    jobs: int | None,
+    report: Report,
+) -> None:
+    """The same in a folder that is ours."""
     _open_record(record, folder)
     done, hours = _keep_intact(making, plans, folder)
     report(done, len(plans), hours)

@@ -17,6 +17,7 @@ from earvoice.errors import UsageError
 from earvoice.units import Seconds
 
 _LEAST_MINUTES = 0.05
+_MOST_MINUTES = 1440
 _PLANNING = 0xFFFF_FFFF
 """The "talk index" of the random numbers that plan a corpus."""
 
@@ -54,12 +55,15 @@ class CorpusSpec:
                     f"{', '.join(LANGUAGES)}, such as en-de"
                 )
         self._check_style()
-        if self.hours <= 0:
-            raise UsageError(f"hours is {self.hours}, it must be more than 0")
+        if not 0 < self.hours <= 100_000:
+            raise UsageError(f"hours is {self.hours}, it must be more than 0, at most 100000")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}, it must be 0 or more")
         low, high = self.minutes
-        if not _LEAST_MINUTES <= low <= high:
+        if not _LEAST_MINUTES <= low <= high <= _MOST_MINUTES:
             raise UsageError(
-                f"minutes are {low} to {high}, they must be at least {_LEAST_MINUTES} and ordered"
+                f"minutes are {low} to {high}, they must be in {_LEAST_MINUTES} .. "
+                f"{_MOST_MINUTES}, ordered"
             )
         if not 0.0 <= self.flite_share <= 1.0:
             raise UsageError(f"flite_share is {self.flite_share}, it must be in 0 .. 1")

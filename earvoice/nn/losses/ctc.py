@@ -30,7 +30,7 @@ def embedding_ctc_loss(
     steps [B]: embeddings of each item, None for T.
     Computed in float32. Returns a scalar.
     """
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(speech.device.type, enabled=False):
         scores = speech.float() @ table.float().T / temperature
         steps = torch.full_like(lengths, speech.shape[1]) if steps is None else steps
         return F.ctc_loss(

@@ -73,13 +73,16 @@ def waco_loss(speech_words: Tensor, text_words: Tensor, temperature: float) -> T
 
     Shapes: two [N, D], pooled; computed in float32. Returns a scalar.
     """
-    speech = F.normalize(speech_words.float(), dim=-1)
-    text = F.normalize(text_words.float(), dim=-1)
-    logits = speech @ text.T / temperature
+    logits = _cosines(speech_words, text_words) / temperature
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
 def _retrieval(spoken: Tensor, written: Tensor) -> Tensor:
-    similarity = F.normalize(spoken.float(), dim=-1) @ F.normalize(written.float(), dim=-1).T
-    best = written[similarity.argmax(-1)]
+    best = written[_cosines(spoken, written).argmax(-1)]
     return (best - written).abs().amax(-1).lt(1e-6).float().mean()
+
+
+def _cosines(speech: Tensor, text: Tensor) -> Tensor:
+    """Of every pair, in float32 whatever the precision around: [N, D], [M, D] -> [N, M]."""
+    with torch.autocast(speech.device.type, enabled=False):
+        return F.normalize(speech.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T

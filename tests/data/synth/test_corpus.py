@@ -6,6 +6,7 @@ import wave
 import numpy as np
 import pytest
 
+from earvoice.data.lock import FolderLock
 from earvoice.data.manifest import load_talks
 from earvoice.data.summary import summarise
 from earvoice.data.synth import acoustics
@@ -17,7 +18,7 @@ from earvoice.data.synth.phones import PHONES
 from earvoice.data.synth.plan import CorpusSpec, plan_talks
 from earvoice.data.synth.render import RULES, render_talk
 from earvoice.data.synth.voices import espeak_variants
-from earvoice.errors import UsageError
+from earvoice.errors import ConfigError, UsageError
 
 pytestmark = pytest.mark.skipif(not is_installed("espeak"), reason="espeak-ng is not installed")
 
@@ -283,3 +284,22 @@ def test_talks_in_other_languages_have_times_of_words_and_phones(language, tmp_p
         assert {phone.symbol for phone in sentence.phones} <= set(PHONES)
         times = [phone.start_s for phone in sentence.phones]
         assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": -1}, "seed is -1, it must be 0 or more"),
+        ({"hours": float("nan")}, "hours is nan"),
+        ({"hours": float("inf")}, "hours is inf"),
+        ({"minutes": (1.0, float("inf"))}, "minutes are 1.0 to inf"),
+    ],
+)
+def test_odd_numbers_are_refused(changes, words):
+    with pytest.raises(UsageError, match=words):
+        CorpusSpec(**{"split": "dev", "directions": ("en-de",), "hours": 1.0, "seed": 1} | changes)
+
+
+def test_one_process_makes_a_folder(tmp_path):
+    with FolderLock(tmp_path), pytest.raises(ConfigError, match="in use by another job"):
+        synthesise(SMALL, tmp_path, jobs=1)

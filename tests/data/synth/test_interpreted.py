@@ -305,3 +305,23 @@ def test_a_list_is_of_terms_and_divides_between_them(language: str) -> None:
         slips = set(sentence.notes.get("disfluent", ()))
         assert listed | slips == set(range(len(sentence.source)))
     assert len(said) > 50
+
+
+def test_what_is_said_is_no_wrong_term(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    talks = [timed(interpreted_talk(rng, 40, "test", "zh", "list"), f"t{n}") for n in range(6)]
+    write_manifest(tmp_path, [cut_from_talk(talk, f"audio/{talk.id}.wav") for talk in talks])
+    write_knowledge(tmp_path)
+    notes = [n for talk in talks for s in talk.sentences for n in s.notes.get("terms", ())]
+    targets: dict[str, set[str]] = {}
+    for note in notes:
+        targets.setdefault(note["source"], set()).add(note["targets"]["en"]["text"])
+    wrong = read_glossary(tmp_path / "glossary-wrong.csv", "zh", "en").glossary
+    assert len(wrong) > 100
+    assert not [source for source in targets if source in wrong]
+    told = read_glossary(tmp_path / "glossary.csv", "zh", "en").glossary
+    for source, texts in targets.items():
+        entry = told.get(source)
+        assert (entry and {entry.target}) == (texts if len(texts) == 1 else None)
+    scored = {term.src for term in read_terms(tmp_path / "terms.jsonl")}
+    assert scored == {source for source, texts in targets.items() if len(texts) == 1}

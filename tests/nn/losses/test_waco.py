@@ -83,6 +83,14 @@ def test_half_precision_comes_in_and_float32_goes_out():
     torch.testing.assert_close(loss, same)
 
 
+def test_products_are_float32_also_where_training_computes_in_bfloat16():
+    generator = torch.Generator().manual_seed(1)
+    speech, text = torch.randn(2, 7, 64, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = waco_loss(speech, text, 0.1)
+    assert inside.item() == waco_loss(speech, text, 0.1).item()
+
+
 def test_span_means_by_hand():
     x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]])
     means = span_means(x, torch.tensor([0, 1, 3]), torch.tensor([1, 3, 3]))

@@ -55,7 +55,9 @@ class ConversationSpec:
         if sorted(self.pair.split("-")) != sorted(PAIR):
             raise UsageError(f"pair is {self.pair!r}, it must be {'-'.join(PAIR)}")
         if not 0 < self.hours <= 100_000:
-            raise UsageError(f"hours is {self.hours}, it must be more than 0")
+            raise UsageError(f"hours is {self.hours}, it must be more than 0, at most 100000")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}, it must be 0 or more")
         low, high = self.minutes
         if not 0.1 <= low <= high <= 120:
             raise UsageError(f"minutes are {low} to {high}, they must be in 0.1 .. 120, ordered")

@@ -31,28 +31,30 @@ def write_knowledge(folder: Path) -> None:
     """Writes the four files of a finished corpus into its folder."""
     right: dict[Row, None] = {}
     wrong: dict[Row, None] = {}
-    spoken: list[Mapping[str, Any]] = []
+    spoken: list[tuple[Row, Mapping[str, Any]]] = []
     references: list[Mapping[str, Any]] = []
     for talk in load_talks(folder):
         for segment, source, target, note in _terms(talk):
             term = term_of_id(note["id"])
-            right[_row(term, source, target)] = None
+            row = _row(term, source, target)
+            right[row] = None
             rng = random.Random(term.id)
             for miss in near_misses(rng, term, NEAR_MISSES):
                 wrong[_row(miss, source, target)] = None
-            spoken.append(
-                {
-                    "src": note["source"],
-                    "trg": note["targets"][target]["text"],
-                    "recording": talk.id,
-                    "segment": segment,
-                }
-            )
+            text = note["targets"][target]["text"]
+            place = {"recording": talk.id, "segment": segment}
+            spoken.append((row, {"src": note["source"], "trg": text, **place}))
         references += _references(talk)
-    misses = [row for row in wrong if row not in right]
-    _write_table(folder / "glossary.csv", sorted((*right, *misses)))
+    # What two terms are written alike is neither right nor wrong, and a near miss must not be said.
+    targets: dict[tuple[str, str, str], set[str]] = {}
+    for row in right:
+        targets.setdefault(_said(row), set()).add(row[1])
+    clear = [row for row in right if len(targets[_said(row)]) == 1]
+    misses = [row for row in wrong if _said(row) not in targets]
+    _write_table(folder / "glossary.csv", sorted((*clear, *misses)))
     _write_table(folder / "glossary-wrong.csv", sorted(misses))
-    _write_lines(folder / "terms.jsonl", spoken)
+    said = (term for row, term in spoken if len(targets[_said(row)]) == 1)
+    _write_lines(folder / "terms.jsonl", said)
     _write_lines(folder / "reference.jsonl", references)
 
 
@@ -81,6 +83,11 @@ def _references(talk: Talk) -> Iterator[Mapping[str, Any]]:
 
 def _row(term: Term, source: str, target: str) -> Row:
     return term.form(source), term.form(target), source, target
+
+
+def _said(row: Row) -> tuple[str, str, str]:
+    """What is heard of a row: its source, and the languages."""
+    return row[0].casefold(), row[2], row[3]
 
 
 def _write_table(path: Path, rows: Iterable[Row]) -> None:

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
+from earvoice.data.lock import FolderLock
 from earvoice.errors import ConfigError
-from earvoice.train.lock import FolderLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from earvoice.train.lock import FolderLock
+from earvoice.data.lock import FolderLock
 with FolderLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
