@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from earvoice.config import Config, Count, Share
+from earvoice.config import Config, Count, Probability, Share
 from earvoice.data.chunks import ChunkRule
 from earvoice.data.synth.interpreted.talks import Focus
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class AgentMixture(Config):
