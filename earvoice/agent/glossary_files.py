@@ -111,7 +111,7 @@ def _table(path: Path, raw: bytes, languages: tuple[str, str]) -> Iterator[tuple
         if places is None:
             places, named = _columns(where, row, languages)
             if named:
-                most = len(row)
+                most = max(most, len(row))
                 continue
         if max(map(len, row)) > MAX_CELL_CHARS or len(row) > most:
             raise DataError(f"{where}: {len(row)} columns or an overlong one; not a glossary")
@@ -122,10 +122,11 @@ def _table(path: Path, raw: bytes, languages: tuple[str, str]) -> Iterator[tuple
 
 def _separated(text: str) -> tuple[str, str]:
     """The table, without Excel's `sep=` line, and what parts its columns."""
-    head, _, rest = text.lstrip("\r\n").partition("\n")
+    begin = len(text) - len(text.lstrip("\r\n"))
+    head, _, rest = text[begin:].partition("\n")
     told = re.fullmatch(r"sep=(.)\r?", head, re.IGNORECASE)
     if told:
-        return rest, told[1]
+        return f"{text[:begin]}\n{rest}", told[1]  # an empty line, so that numbers of lines stay
     first = next((line for line in text.splitlines() if line.strip()), "")
     bare = re.sub(r'"(?:[^"]|"")*"', "", first)  # what stands in quotes parts nothing
     return text, "\t" if "\t" in bare else ";" if bare.count(";") > bare.count(",") else ","

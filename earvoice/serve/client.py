@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections import deque
@@ -27,7 +28,7 @@ from earvoice.audio import Audio, Resampler
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Stamped, from_json
 from earvoice.serve.frames import pack_frame
-from earvoice.serve.liveness import PONG_S
+from earvoice.serve.liveness import PONG_S, SILENCE_S
 from earvoice.serve.protocol import (
     SUBPROTOCOL,
     Ack,
@@ -124,6 +125,7 @@ class Client:
         self._finished = False
         self._stamp = 0
         self._progressed = False
+        self._greeted_s = math.inf  # when this connection began to be one
         self._controls: deque[str] = deque()
         self._fault = ""  # code of the last error that ended a connection, for as long as it lasts
         self._out: asyncio.Queue[Stamped | Exception | None] = asyncio.Queue()
@@ -207,7 +209,8 @@ class Client:
                     self._out.put_nowait(_refused(status, bytes(error.response.body or b"")))
                     return
             except _BROKEN as error:
-                if self._progressed or self.session is not greeted:
+                lasted = time.monotonic() - self._greeted_s > _LAST_PAUSE_S
+                if self._progressed or lasted or self.session is not greeted:
                     pause_s, broken_s = _FIRST_PAUSE_S, time.monotonic()
                 if time.monotonic() - broken_s > self._patience_s or self.session is None:
                     text = f"no connection to {self._url}: {type(error).__name__}"
@@ -219,7 +222,7 @@ class Client:
 
     async def _connection(self) -> None:
         """One connection, until all is said. Errors: `_BROKEN`, `ServerError`."""
-        self._progressed = False
+        self._progressed, self._greeted_s = False, math.inf
         url = self._url if self.session is None else f"{self._url}/{self.session.session}"
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         async with connect(
@@ -233,6 +236,7 @@ class Client:
             ping_timeout=PONG_S,
         ) as socket:
             await self._greet(socket)
+            self._greeted_s = time.monotonic()
             sender = asyncio.create_task(self._send(socket))
             receiver = asyncio.create_task(self._receive(socket))
             try:
@@ -276,7 +280,8 @@ class Client:
             raise ServerError("internal", f"the server began with {type(answer).__name__}")
 
     async def _read(self, socket: ClientConnection) -> Any:
-        text = await socket.recv()
+        async with asyncio.timeout(SILENCE_S):
+            text = await socket.recv()
         if isinstance(text, bytes):
             raise ServerError("internal", "the server sent a binary message")
         try:

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from earvoice.serve.errors import CLOSE_DONE, CLOSE_GOING_AWAY, Fault
 from earvoice.serve.live import LiveSession, Subscription
+from earvoice.serve.liveness import RECEIVED_S
 from earvoice.serve.protocol import (
     VERSION,
     Ack,
@@ -241,7 +242,7 @@ class Connection:
 
     async def _write(self, session: LiveSession, subscription: Subscription) -> None:
         told: tuple[int, float] | None = None
-        next_ack_s = 0.0
+        next_ack_s = next_sign_s = 0.0
         while True:
             for text in subscription.take():
                 await self._send(text)
@@ -249,8 +250,9 @@ class Connection:
                 await self._tell(subscription.notices.pop(0))
             now_s = time.monotonic()
             state = (session.reader.received, round(session.lag_s, 2))
-            if now_s >= next_ack_s and state != told:
+            if (now_s >= next_ack_s and state != told) or now_s >= next_sign_s:
                 told, next_ack_s = state, now_s + self._sessions.settings.ack_s
+                next_sign_s = now_s + RECEIVED_S
                 await self._say(
                     Received(samples=state[0], lag_s=state[1], recovering=session.recovering)
                 )

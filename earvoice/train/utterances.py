@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from earvoice.config import Config, Count, Share
@@ -63,6 +63,12 @@ class UtteranceMixture(Config):
     """Longer answers are cut, as in the published code."""
     margin_s: Share = 0.1
     """Sound around an utterance that is left on, where a recording has some."""
+
+    @model_validator(mode="after")
+    def _whole_rows(self) -> UtteranceMixture:
+        if self.bucket % self.in_a_row:
+            raise ValueError(f"in_a_row is {self.in_a_row}, it must divide bucket, {self.bucket}")
+        return self
 
 
 @dataclass(frozen=True)

@@ -139,3 +139,13 @@ def test_excel_says_what_parts_columns(tmp_path):
 def test_a_quote_that_does_not_end_is_named(tmp_path):
     with pytest.raises(DataError, match="line"):
         pairs(write(tmp_path, "a.csv", '"Smith,Schmidt\nFoo,Bar\n'))
+
+
+def test_a_head_may_have_fewer_columns_than_its_rows(tmp_path):
+    assert pairs(write(tmp_path, "a.csv", "source,target\na,b,\nc,d\n")) == {"a": "b", "c": "d"}
+    assert pairs(write(tmp_path, "b.csv", "en;de\na;b;note\n")) == {"a": "b"}
+
+
+def test_lines_are_counted_with_what_excel_says(tmp_path):
+    with pytest.raises(DataError, match="line 4"):
+        pairs(write(tmp_path, "a.csv", "\nsep=;\na;b\n;c\n"))

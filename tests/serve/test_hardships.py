@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -402,6 +403,59 @@ def test_what_ends_every_connection_ends_the_stream():
             return state["lines"]
 
     assert asyncio.run(run()) == 2
+
+
+def test_who_was_connected_for_long_has_its_patience_again(monkeypatch):
+    # Twice a line breaks after it was quiet for longer than the patience lasts.
+    lines = []
+
+    async def connection(self):
+        lines.append(time.monotonic())
+        self._progressed, self._greeted_s = False, math.inf
+        if self.session is None:
+            self.session = Started(session="s", token="t", model="m", src_lang="en", tgt_lang="de")
+            self._progressed = True
+            raise ConnectionError("broken")
+        self._greeted_s = time.monotonic() - 60.0  # it stood for a minute, and nothing was said
+        await asyncio.sleep(0.3)
+        if len(lines) < 4:
+            raise ConnectionError("broken")
+
+    monkeypatch.setattr(Client, "_connection", connection)
+    asyncio.run(outcome(Client("http://127.0.0.1:1", patience_s=0.2), endless(0.1)))
+    assert len(lines) == 4
+
+
+def test_a_server_that_falls_silent_is_left(monkeypatch):
+    monkeypatch.setattr("earvoice.serve.client.SILENCE_S", 0.5)
+    lines = []
+
+    async def silent(ws):
+        lines.append(ws)
+        await ws.send(write(Hello(models=(), limits=Limits())))
+        await ws.recv()
+        begun = {"session": "s", "token": "t", "model": "m", "src_lang": "en", "tgt_lang": "de"}
+        if len(lines) == 1:
+            await ws.send(write(Started(**begun)))
+        await ws.wait_closed()
+
+    async def run():
+        async with serve_socket(silent, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(ServerError, match="unreachable"):
+                await outcome(Client(url, patience_s=1.0), endless(0.1))
+
+    asyncio.run(run())
+    assert len(lines) > 1
+
+
+def test_the_server_gives_a_sign_though_nothing_changes(server, monkeypatch):
+    monkeypatch.setattr("earvoice.serve.connection.RECEIVED_S", 0.3)
+    stream = open_socket(server, "/v1/stream")
+    stream.recv()
+    stream.send(json.dumps({"type": "start", "model": "plain"}))
+    kinds = [json.loads(stream.recv(timeout=5))["type"] for _ in range(4)]
+    assert kinds[1:] == ["received"] * 3
 
 
 @pytest.mark.parametrize("refuses", [True, False])

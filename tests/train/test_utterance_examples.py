@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from earvoice.data.manifest import load_talks
 from earvoice.errors import ConfigError
@@ -159,3 +160,8 @@ def test_a_stage_can_take_some_directions(talks, tokenizer):
     assert {one.src_lang for one in some} == {"de"}
     with pytest.raises(ConfigError, match=r"directions: 'fr-en' is not among .* en-de, de-es"):
         utterances_of(UtteranceMixture(directions=("fr-en",)), pairs, talks, "s")
+
+
+def test_rows_are_whole():
+    with pytest.raises(ValidationError, match="in_a_row is 3, it must divide bucket, 16"):
+        UtteranceMixture(bucket=16, in_a_row=3)

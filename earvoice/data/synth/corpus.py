@@ -14,7 +14,15 @@ from typing import Any
 
 from earvoice.data.manifest import cut_from_talk, cut_line, talk_from_cut
 from earvoice.data.synth.engines import is_installed, open_synthesizer
-from earvoice.data.synth.folder import Job, Making, Report, close_record, make_folder, write_wav
+from earvoice.data.synth.folder import (
+    Job,
+    Making,
+    Report,
+    close_record,
+    make_folder,
+    mine,
+    write_wav,
+)
 from earvoice.data.synth.interpreted.knowledge import write_knowledge
 from earvoice.data.synth.plan import CorpusSpec, plan_talks
 from earvoice.data.synth.render import RULES, TalkSpec, render_talk
@@ -43,10 +51,11 @@ def synthesise(
         "synthesizers": {engine: open_version(engine) for engine in spec.engines},
         "complete": False,
     }
-    make_folder(_MAKING, plan_talks(spec), folder, record, jobs, report)
-    if spec.style == "interpreted":
-        write_knowledge(folder)
-    return close_record(_MAKING, folder, record)
+    with mine(folder):
+        make_folder(_MAKING, plan_talks(spec), folder, record, jobs, report)
+        if spec.style == "interpreted":
+            write_knowledge(folder)
+        return close_record(_MAKING, folder, record)
 
 
 def _fields(spec: CorpusSpec) -> dict[str, Any]:

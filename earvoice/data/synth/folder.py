@@ -11,6 +11,7 @@ or on whether the corpus was made in one go. After a crash the longest intact be
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,6 +63,14 @@ class Making(Generic[Plan]):
     parts: str
 
 
+@contextlib.contextmanager
+def mine(folder: Path) -> Iterator[None]:
+    """A folder that no other process makes meanwhile. Raises: ConfigError where one does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder):
+        yield
+
+
 def make_folder(
     making: Making[Plan],
     plans: Sequence[Plan],
@@ -72,23 +81,9 @@ def make_folder(
 ) -> None:
     """Makes the recordings that are not there yet; `report` is called at the start and after each.
 
-    Raises: UsageError if `folder` holds a corpus of another record, ConfigError while another
-        process makes it.
+    The folder must be ours (`mine`). Raises: UsageError if it holds a corpus of another record.
     """
     (folder / "audio").mkdir(parents=True, exist_ok=True)
-    with FolderLock(folder):
-        _make(making, plans, folder, record, jobs, report)
-
-
-def _make(
-    making: Making[Plan],
-    plans: Sequence[Plan],
-    folder: Path,
-    record: dict[str, Any],
-    jobs: int | None,
-    report: Report,
-) -> None:
-    """The same in a folder that is ours."""
     _open_record(record, folder)
     done, hours = _keep_intact(making, plans, folder)
     report(done, len(plans), hours)

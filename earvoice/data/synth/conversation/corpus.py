@@ -21,7 +21,15 @@ from earvoice.data.synth.conversation.plan import (
 )
 from earvoice.data.synth.conversation.render import render_conversation
 from earvoice.data.synth.engines import open_synthesizer
-from earvoice.data.synth.folder import Job, Making, Report, close_record, make_folder, write_wav
+from earvoice.data.synth.folder import (
+    Job,
+    Making,
+    Report,
+    close_record,
+    make_folder,
+    mine,
+    write_wav,
+)
 from earvoice.units import Samples
 
 _FORMAT = 1
@@ -47,8 +55,9 @@ def make_conversations(
         "synthesizers": {"espeak": open_synthesizer("espeak").version},
         "complete": False,
     }
-    make_folder(_MAKING, plan_conversations(spec), folder, record, jobs, report)
-    return close_record(_MAKING, folder, record)
+    with mine(folder):
+        make_folder(_MAKING, plan_conversations(spec), folder, record, jobs, report)
+        return close_record(_MAKING, folder, record)
 
 
 def render_to_file(job: Job[ConversationPlan]) -> str:
