@@ -24,7 +24,6 @@ from earvoice.zoo import list_models
 CARDS = {card.name: card for card in list_models()}
 WHOLE = WaitK(100, 3)
 LEAST = dict.fromkeys(CARDS, 60.0) | {
-    "llast-mini-multi": 10.0,
     "clasi-mini-zh-en": 20.0,
     "jstar-mini-en-es": 20.0,
     "jstar-mini-mono-en-es": 15.0,
