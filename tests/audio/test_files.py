@@ -244,3 +244,10 @@ def test_the_place_of_a_bad_value_is_one_of_the_stream(tmp_path):
     soundfile.write(path, samples, 16000, subtype="DOUBLE")
     with pytest.raises(AudioError, match=r"the sample at 2\.5000 s is inf"):
         list(stream_pipe(io.BytesIO(path.read_bytes())))
+
+
+def test_a_file_that_changes_before_it_is_read_is_an_audio_error(wav):
+    packets = stream_file(wav)
+    wav.write_bytes(b"no longer a sound")
+    with pytest.raises(AudioError, match="is no longer what it was"):
+        next(packets)

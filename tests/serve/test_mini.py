@@ -59,3 +59,14 @@ def test_a_saved_session_goes_on_in_another_interpreter():
         session = other.restore(Request("en", "de"), one.save(session))
         events += [e for p in packets[cut:] for e in session.push(p)] + session.finish()
         assert events == want
+
+
+def test_a_signal_to_the_whole_group_leaves_the_engine_to_the_server():
+    settings = ServeSettings(engine=EngineSettings(snapshot_s=5.0))
+    with running(engines=engine_command([MODEL], settings)) as server:
+        pid = server.sessions.engine.pid
+        os.kill(pid, signal.SIGTERM)
+        events = asyncio.run(collect(Client(server.url), stream_file(TALK, 0.1)))
+        assert text_of([item.event for item in events])
+        assert server.sessions.engine.pid == pid
+        assert server.sessions.engine.starts == 1

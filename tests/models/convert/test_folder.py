@@ -30,6 +30,13 @@ def test_shards(tmp_path):
     assert torch.equal(read_weights(tmp_path)["b"], torch.zeros(3))
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn, torch.float64])
+def test_numbers_that_need_a_scale_are_refused(tmp_path, dtype):
+    save_file({"a": torch.ones(2).to(dtype)}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"a is \w+, it must be float32, float16 or bfloat16"):
+        read_weights(tmp_path)["a"]
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pth"])
 def test_pickled_weights_are_refused_by_name(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x80\x04.")
