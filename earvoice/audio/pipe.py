@@ -16,6 +16,16 @@ from earvoice.units import SAMPLE_RATE, Seconds
 
 _MAX_HEADER_BYTES = 1 << 20
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_OTHER_KINDS = (
+    b"fLaC", b"OggS", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"ID3",
+    b"\x1a\x45\xdf\xa3", b"ADIF", b"wvpk", b"MAC ", b"#!AMR", b"\x30\x26\xb2\x75",
+)  # fmt: skip
+_BEHIND_AUDIO = frozenset(
+    (b"LIST", b"id3 ", b"ID3 ", b"cue ", b"bext", b"fact", b"JUNK", b"junk", b"PEAK", b"smpl")
+    + (b"inst", b"iXML", b"_PMX", b"afsp", b"acid", b"strc", b"PAD ", b"plst", b"LGWV", b"axml")
+)
+"""Chunks that stand behind the audio of WAV files."""
+_PIECE_BYTES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -50,18 +60,6 @@ def stream_pipe(pipe: IO[bytes], packet_s: Seconds = 0.1) -> Iterator[Audio]:
     if _is_other_kind(start):
         raise AudioError("a pipe must carry WAV or raw 16-bit 16 kHz mono audio")
     return _packets(itertools.chain([start], _parts(pipe)), _RAW, packet_s)
-
-
-_OTHER_KINDS = (
-    b"fLaC", b"OggS", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"ID3",
-    b"\x1a\x45\xdf\xa3", b"ADIF", b"wvpk", b"MAC ", b"#!AMR", b"\x30\x26\xb2\x75",
-)  # fmt: skip
-_BEHIND_AUDIO = frozenset(
-    (b"LIST", b"id3 ", b"ID3 ", b"cue ", b"bext", b"fact", b"JUNK", b"junk", b"PEAK", b"smpl")
-    + (b"inst", b"iXML", b"_PMX", b"afsp", b"acid", b"strc", b"PAD ", b"plst", b"LGWV", b"axml")
-)
-"""Chunks that stand behind the audio of WAV files."""
-_PIECE_BYTES = 1 << 14
 
 
 def _is_other_kind(start: bytes) -> bool:

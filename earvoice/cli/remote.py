@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -94,12 +93,9 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
     output = getattr(args, "output", None)
     if output is None or not output.exists():
         return
-    read = [getattr(args, name, None) for name in ("audio", "glossary", "context")]
-    for name in itertools.chain.from_iterable(
-        one if isinstance(one, list | tuple) else [one] for one in read
-    ):
-        path = Path(str(name))
-        if name is not None and path.exists() and path.samefile(output):
+    for name in ("audio", "glossary", "context"):
+        path = Path(getattr(args, name, None) or "-")
+        if path.exists() and path.samefile(output):
             raise UsageError(f"--output is {output}, which is read: it would be lost")
 
 

@@ -97,12 +97,7 @@ def run_stage(
     """
     ranks, device = ranks or Alone(), device or torch.device("cpu")
     check_objective(run.stage, system.objectives)
-    share_of(run.stage.accumulate, ranks, run.stage.name)
-    if ranks.shard and run.stage.muon:
-        raise ConfigError(
-            f"stage {run.stage.name!r}: muon is {list(run.stage.muon)}, with --shard it must be "
-            "[]: it needs whole matrices"
-        )
+    check_ranks(run.stage, ranks)
     freeze(system, run.stage.trainable)
     recomputing = recomputed(system) if run.stage.recompute else contextlib.nullcontext()
     with contextlib.closing(TrainLog(run.folder) if ranks.rank == 0 else NoLog()) as log:
@@ -174,6 +169,16 @@ def check_objective(stage: StageConfig, objectives: Collection[str]) -> None:
         raise ConfigError(
             f"stage {stage.name!r}: objective is {stage.objective!r}, "
             f"it must be one of {', '.join(sorted(objectives))}"
+        )
+
+
+def check_ranks(stage: StageConfig, ranks: Ranks) -> None:
+    """Raises: ConfigError for a stage that so many processes cannot share."""
+    share_of(stage.accumulate, ranks, stage.name)
+    if ranks.shard and stage.muon:
+        raise ConfigError(
+            f"stage {stage.name!r}: muon is {list(stage.muon)}, with --shard it must be []: it "
+            "needs whole matrices"
         )
 
 

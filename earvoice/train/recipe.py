@@ -32,7 +32,7 @@ from earvoice.train.conversations_validate import ConversationValidation
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
-from earvoice.train.loop import AnyExamples, StageRun, check_objective, run_stage
+from earvoice.train.loop import AnyExamples, StageRun, check_objective, check_ranks, run_stage
 from earvoice.train.stage import RecipeConfig, StageConfig
 from earvoice.train.start import providing, sources_of, starting_weights
 from earvoice.train.utterances import utterance_examples
@@ -95,6 +95,9 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
     fresh = {name: value.clone() for name, value in system.state_dict().items()}
     wanted = options.stages or _not_reused(recipe, reuse)
     _check_names(recipe, wanted, system.objectives)
+    for stage in recipe.stages:  # now, not when the stages before have taken hours
+        if stage.name in wanted:
+            check_ranks(stage, ranks)
     corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
     for index, stage in enumerate(recipe.stages):
         if stage.name not in wanted:

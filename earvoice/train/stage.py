@@ -51,7 +51,7 @@ class MixtureConfig(Config):
     ks: tuple[int, ...] = (1, 2, 3, 4, 5, 100)
     ns: Annotated[tuple[Count, ...], Field(min_length=1)] = (3,)
     """Strides to draw from, in words a segment."""
-    missed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    missed: Probability = 0.0
     """Share of windows in which one to four consultations in a row are missed, so that the model
     learns to catch up. Not for faithful training."""
     text_forms: tuple[Share, Share, Share] = (0.5, 0.35, 0.15)

@@ -14,6 +14,7 @@ from earvoice.errors import ConfigError
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.agent_mixture import AgentMixture, RetrieveMixture
 from earvoice.train.conversations import ConversationMixture
+from earvoice.train.distributed import Alone
 from earvoice.train.loop import TrainingError
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig, TokenizerConfig
@@ -189,3 +190,15 @@ def test_a_vocabulary_is_not_taken_for_one_of_another_size(tmp_path):
     changed = recipe.model_copy(update={"tokenizer": larger})
     with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size is 900, .* was learnt with"):
         vocabulary(changed, tmp_path)
+
+
+def test_stages_that_processes_cannot_share_are_refused_before_the_first(tmp_path):
+    class Two(Alone):
+        world = 2
+
+    both = recipe(tmp_path, ("a", None), ("b", None))
+    even = both.stages[0].model_copy(update={"accumulate": 2})
+    both = both.model_copy(update={"stages": (even, both.stages[1])})
+    with pytest.raises(ConfigError, match="stage 'b': accumulate is 1, with 2 ranks"):
+        run_recipe(both, Options(quiet=True, ranks=Two()))
+    assert not (tmp_path / "a").exists()
