@@ -21,7 +21,7 @@ J1  Contexts in milliseconds are not known; 240 ms + 60 ms and 960 ms + 240 ms a
 J2  Which transducer loss is not known; by default the whole sum over paths for the translation,
     and for the transcript an alignment-restricted one where word times exist. `st.align_before`
     restricts the translation too: each token from the end of the last source word it needs until
-    `st.align_behind` frames after the end of its turn.
+    `st.align_behind` frames after that (`st_until: word`) or after the end of its turn (`turn`).
 J3  How translations of overlapping speakers are ordered is not known: by the end of their source.
 J4  The input of text pre-training is not known: embedded source tokens, each repeated as often as
     a spoken one lasts frames.
@@ -106,6 +106,9 @@ class JstarConfig(Config):
     search_st: SearchConfig = SearchConfig(max_symbols=60)
     text_repeats: tuple[Count, Count] = (2, 5)
     """Frames that a source token lasts in text pre-training, drawn for each. [o]"""
+    st_until: Literal["word", "turn"] = "turn"
+    """What a restricted token of the translation may come `align_behind` frames after at most: the
+    last source word it needs, or the end of its turn. [o]"""
     text_source: bool = True
     """Embeddings of source tokens, for the objective `mt_transducer` and for `relay`."""
     relay: bool = False
@@ -299,7 +302,7 @@ class Jstar(nn.Module):
         """L_st + lambda L_asr [s], each per token."""
         fast, counts = self._fast(batch)
         slow = self.cascade.understand(fast, counts=counts)
-        st = self._st_loss(slow, counts, batch, batch.turn_ends, batch.needs)
+        st = self._st_loss(slow, counts, batch, self._due(batch), batch.needs)
         asr = self._asr_loss(fast, counts, batch)
         loss = st + self.config.asr_weight * asr
         losses = {"loss": loss, "nll": st.detach(), "asr": asr.detach()}
@@ -317,7 +320,7 @@ class Jstar(nn.Module):
             ids = ids.repeat_interleave(repeats)
             rows.append(source(ids.to(source.weight.device)))
             read = TextFrames(batch.ends[item], repeats.cumsum(0).tolist())
-            ends.append([read.frame(frame) for frame in batch.turn_ends[item]])
+            ends.append([read.frame(frame) for frame in self._due(batch)[item]])
             needs.append([read.frame(frame) for frame in batch.needs[item]])
         counts = torch.tensor([len(row) for row in rows], device=rows[0].device)
         slow = self.cascade.understand(pad_sequence(rows, batch_first=True), counts=counts)
@@ -330,6 +333,13 @@ class Jstar(nn.Module):
         real = [samples // self.rate.stride for samples in batch.counts]
         counts = torch.tensor(real, device=features.device).clamp(min=1, max=features.shape[1])
         return self.cascade.hear(features, counts=counts), counts
+
+    def _due(self, batch: Any) -> Sequence[Sequence[int]]:
+        """The frames that the latest ones of a translation's tokens are counted from."""
+        due: Sequence[Sequence[int]] = (
+            batch.needs if self.config.st_until == "word" else batch.turn_ends
+        )
+        return due
 
     def _asr_loss(self, fast: Tensor, counts: Tensor, batch: Any) -> Tensor:
         loss = self.asr.loss(fast, counts, batch.transcripts, batch.ends)

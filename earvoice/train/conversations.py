@@ -33,6 +33,9 @@ from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
 _PACE_S: Seconds = 0.35
 """About how long a word lasts, for text without sound."""
+_MOST_BEFORE = 40
+"""Utterances of a dialogue before a text begins, fewer than that: about two topics long, else most
+texts would be greetings."""
 _TRIES = 400
 _LEAST_OF_AIM = 5 / 6
 """How much shorter than the length drawn for its batch a piece may be."""
@@ -214,7 +217,8 @@ def said_in_text(rng: random.Random, aim_s: Seconds) -> Piece:
     turns: list[Turn] = []
     now_s = 0.0
     languages = deal_languages(rng)
-    for said in itertools.islice(dialogue(rng, languages, "train"), rng.randrange(4), None):
+    begin = rng.randrange(_MOST_BEFORE)
+    for said in itertools.islice(dialogue(rng, languages, "train"), begin, None):
         ((into, side),) = said.sentence.targets.items()
         words = tuple(
             TimedWord(text, now_s + place * _PACE_S, now_s + (place + 1) * _PACE_S)

@@ -185,14 +185,18 @@ def test_phonemes_stay_a_part_of_what_hears(corpus):
 def test_a_restricted_translation_has_fewer_paths(corpus):
     free = jstar()
     st = free.config.st.model_copy(update={"align_before": 0, "align_behind": 4})
-    bound = jstar(st=st)
-    bound.load_state_dict(free.state_dict())
+    by_turn, by_word = (jstar(st=st, st_until=until) for until in ("turn", "word"))
+    for bound in (by_turn, by_word):
+        bound.load_state_dict(free.state_dict())
     batch = examples(corpus, free).batch(0)
     text = examples("nowhere", source="text").batch(0)
     for name, given in (("transducer", batch), ("mt_transducer", text)):
-        fewer, all_paths = (system.objectives[name](given)["nll"] for system in (bound, free))
-        assert torch.isfinite(fewer)
-        assert fewer > all_paths
+        least, fewer, all_paths = (
+            system.objectives[name](given)["nll"] for system in (by_word, by_turn, free)
+        )
+        assert torch.isfinite(least)
+        assert least >= fewer > all_paths
+    assert least > fewer, "in the text, some words can be translated before their turn ends"
 
 
 def test_padding_changes_no_loss(corpus):
@@ -203,6 +207,12 @@ def test_padding_changes_no_loss(corpus):
     padded = type(batch)(**{**vars(batch), "samples": longer})
     again = system.joint_objective(padded)
     torch.testing.assert_close(again["loss"], losses["loss"], atol=1e-4, rtol=1e-4)
+
+
+def test_few_texts_are_greetings():
+    first = [said_in_text(random.Random(seed), 1.0).turns[0].kind for seed in range(60)]
+    assert first.count("greeting") < 20
+    assert first.count("statement") + first.count("question") > 15
 
 
 def test_text_is_a_dialogue():
