@@ -6,11 +6,10 @@ of Chinese text here: what is written without spaces, but has a time and a place
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
+from earvoice.data.synth.grammar.lexicon_files import rows
 from earvoice.data.synth.grammar.words import Adjective, Name, Noun, Verb, verbs
 
 
@@ -47,20 +46,15 @@ class ChineseVerb:
     of: frozenset[str]
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files(__package__).joinpath("lexicon", name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
 @cache
 def _nouns() -> dict[str, ChineseNoun]:
-    return {row["en"]: ChineseNoun(row["zh"], row["measure"]) for row in _rows("chinese_nouns.csv")}
+    return {row["en"]: ChineseNoun(row["zh"], row["measure"]) for row in rows("chinese_nouns.csv")}
 
 
 @cache
 def _adjectives() -> dict[str, list[ChineseAdjective]]:
     found: dict[str, list[ChineseAdjective]] = {}
-    for row in _rows("chinese_adjectives.csv"):
+    for row in rows("chinese_adjectives.csv"):
         found.setdefault(row["en"], []).append(
             ChineseAdjective(
                 row["zh"].replace(" ", ""),
@@ -79,7 +73,7 @@ def _verbs() -> dict[Verb, list[ChineseVerb]]:
     for verb in verbs():
         frames.setdefault(verb.en, []).append(verb)
     found: dict[Verb, list[ChineseVerb]] = {}
-    for row in _rows("chinese_verbs.csv"):
+    for row in rows("chinese_verbs.csv"):
         pattern = tuple(row["zh"].split())
         bare = tuple(piece for piece in pattern if piece != "{0}")
         found.setdefault(frames[row["en"]][int(row["frame"])], []).append(
@@ -95,7 +89,7 @@ def _verbs() -> dict[Verb, list[ChineseVerb]]:
 
 @cache
 def _names() -> dict[tuple[str, str], str]:
-    return {(row["kind"], row["en"]): row["zh"] for row in _rows("chinese_names.csv")}
+    return {(row["kind"], row["en"]): row["zh"] for row in rows("chinese_names.csv")}
 
 
 def chinese_noun(noun: Noun) -> ChineseNoun:

@@ -7,11 +7,10 @@ accomplishes a task.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
+from earvoice.data.synth.grammar.lexicon_files import rows
 from earvoice.data.synth.grammar.words import Adjective, Name, Noun, Verb, verbs
 
 
@@ -56,11 +55,6 @@ class FrenchVerb:
     of: frozenset[str]
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files(__package__).joinpath("lexicon", name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
 def _plural(word: str) -> str:
     if word[-1] in "sxz":
         return word
@@ -73,14 +67,14 @@ def _plural(word: str) -> str:
 def _nouns() -> dict[str, FrenchNoun]:
     return {
         row["en"]: FrenchNoun(row["fr"], row["plural"] or _plural(row["fr"]), row["gender"])
-        for row in _rows("french_nouns.csv")
+        for row in rows("french_nouns.csv")
     }
 
 
 @cache
 def _adjectives() -> dict[str, list[FrenchAdjective]]:
     found: dict[str, list[FrenchAdjective]] = {}
-    for row in _rows("french_adjectives.csv"):
+    for row in rows("french_adjectives.csv"):
         text = row["fr"]
         feminine = row["feminine"] or (text if text.endswith("e") else text + "e")
         found.setdefault(row["en"], []).append(
@@ -102,7 +96,7 @@ def _verbs() -> dict[Verb, list[FrenchVerb]]:
     for verb in verbs():
         frames.setdefault(verb.en, []).append(verb)
     found: dict[Verb, list[FrenchVerb]] = {}
-    for row in _rows("french_verbs.csv"):
+    for row in rows("french_verbs.csv"):
         reflexive = row["fr"].startswith(("se ", "s'"))
         head, *tail = row["fr"].removeprefix("se ").removeprefix("s'").split()
         found.setdefault(frames[row["en"]][int(row["frame"])], []).append(
@@ -122,7 +116,7 @@ def _verbs() -> dict[Verb, list[FrenchVerb]]:
 @cache
 def _names() -> dict[tuple[str, str], tuple[str, str]]:
     return {
-        (row["kind"], row["en"]): (row["fr"], row["gender"]) for row in _rows("french_names.csv")
+        (row["kind"], row["en"]): (row["fr"], row["gender"]) for row in rows("french_names.csv")
     }
 
 

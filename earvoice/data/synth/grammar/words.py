@@ -7,10 +7,10 @@ English forms, the German gender, genitive and plural, the Spanish gender and ir
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+
+from earvoice.data.synth.grammar.lexicon_files import rows
 
 VOWELS = "aeiou"
 
@@ -108,11 +108,6 @@ class Verb:
     topics: tuple[str, ...]
     tenses: str
     adverbs: tuple[str, ...]
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files(__package__).joinpath("lexicon", name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
 
 
 def _english_plural(word: str) -> str:
@@ -224,19 +219,19 @@ def _german_third(infinitive: str) -> str:
 @cache
 def nouns() -> tuple[Noun, ...]:
     """All common nouns, in file order."""
-    return tuple(_noun(row) for row in _rows("nouns.csv"))
+    return tuple(_noun(row) for row in rows("nouns.csv"))
 
 
 @cache
 def adjectives() -> tuple[Adjective, ...]:
     """All adjectives, in file order."""
-    return tuple(_adjective(row) for row in _rows("adjectives.csv"))
+    return tuple(_adjective(row) for row in rows("adjectives.csv"))
 
 
 @cache
 def verbs() -> tuple[Verb, ...]:
     """All verb frames, in file order (a verb with two frames has two rows)."""
-    return tuple(_verb(row) for row in _rows("verbs.csv"))
+    return tuple(_verb(row) for row in rows("verbs.csv"))
 
 
 @cache
@@ -244,7 +239,7 @@ def names(kind: str) -> tuple[Name, ...]:
     """Proper names of a kind: "name", "city", "country" or "language"."""
     return tuple(
         Name(row["kind"], row["en"], row["de"], row["es"], row["gender"])
-        for row in _rows("names.csv")
+        for row in rows("names.csv")
         if row["kind"] == kind
     )
 
