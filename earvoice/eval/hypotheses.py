@@ -30,7 +30,8 @@ class Hypothesis:
     counted, by name, for those clocks that the log can tell. source_us: length of the source.
     reference: if the log carries it. where: file and line, for messages. index: the line of the
     corpus, where the log says so. glued: numbers of the units that only a no-break space parts
-    from the one before, which simulstream counts as one word.
+    from the one before, which simulstream counts as one word. spaced: the text as it was written,
+    where characters are counted: white space is no unit.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Hypothesis:
     source_type: SourceType = "speech"
     index: int | None = None
     glued: frozenset[int] = frozenset()
+    spaced: str | None = None
 
     def __post_init__(self) -> None:
         for what, times in (("delays", self.delays_us), *self.clocks.items()):
@@ -57,6 +59,11 @@ class Hypothesis:
     def text(self) -> str:
         """The whole output."""
         return joined(list(self.units), self.unit)
+
+    @property
+    def written(self) -> str:
+        """The whole output with the spaces between words, whatever is counted."""
+        return self.text if self.spaced is None else " ".join(self.spaced.split())
 
 
 def microseconds(value_ms: float) -> int:

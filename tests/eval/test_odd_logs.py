@@ -122,6 +122,22 @@ def test_a_character_is_no_white_space_whatever_has_a_time(tmp_path, scores, tex
     assert found["metrics"] == {"end_offset": 0, "start_offset": 1000, "units": 3}
 
 
+def test_spaces_inside_characters_stay_in_the_text_that_is_compared(tmp_path, scores):
+    text = "我们用 Deep Learning 模型 很好"
+    log(tmp_path, instance(prediction=text, reference=text, delays=[1000] * 19))
+    found = scores("simuleval", "zh", "--metrics", "bleu,ter,units")["metrics"]
+    assert found == {"bleu": pytest.approx(100.0), "ter": 0.0, "units": 19}
+    found = scores("simuleval", "de", "--unit", "char", "--metrics", "wer,cer")["metrics"]
+    assert found == {"wer": 0.0, "cer": 0.0}
+
+
+@pytest.mark.parametrize("tokens", [list("用 AB C"), ["▁用", "▁A", "B", "▁C"]])
+def test_spaces_between_characters_of_simulstream_stay_in_the_text(tmp_path, tokens):
+    path = log(tmp_path, {"id": 0, "metadata": {"wav_name": "a.wav"}}, chunk(1.0, 0.1, tokens))
+    (found,) = read_simulstream(path, "char")
+    assert (found.written, found.units) == ("用 AB C", tuple("用ABC"))
+
+
 def test_long_form_needs_no_length_of_the_source(tmp_path, scores):
     entry = words("eins zwei", [1000, 2000])
     del entry["source_length"]

@@ -72,6 +72,7 @@ def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
         source_type="text" if _is_text(data.get("source")) else "speech",
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
         glued=glued_words(prediction) if unit == "word" else frozenset(),
+        spaced=prediction if unit == "char" else None,
     )
 
 

@@ -85,6 +85,7 @@ def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) 
 
 def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
     written = [token_text(token, pieces=recording.pieces) for token in recording.tokens]
+    spaced = written if recording.pieces else recording.tokens  # characters bring their spaces
     units, owners = _units_and_owners(written, unit)
     free, total = 0, 0
     done: list[tuple[int, int, int]] = []
@@ -102,6 +103,7 @@ def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
         where=recording.where,
         clocks=clocks,
         glued=glued_words("".join(written)) if unit == "word" else frozenset(),
+        spaced="".join(spaced) if unit == "char" else None,
     )
 
 
