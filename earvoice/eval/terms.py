@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from earvoice.eval.hypotheses import DataError
+from earvoice.eval.hypotheses import DataError, recording_name
 from earvoice.eval.lines import read_json_lines, read_lines, text
 from earvoice.eval.numbers import numbers_in
 from earvoice.eval.scored import Item, Metric, Result, Scored
@@ -94,7 +94,7 @@ def _term(where: str, data: Mapping[str, Any]) -> Term:
         if isinstance(segment, bool) or not legal or int(number) < 1:
             raise DataError(f"{where}: segment is {segment!r}, it must be a number from 1")
         segment = int(number)
-    return Term(src, trg, None if recording is None else Path(recording).stem, segment)
+    return Term(src, trg, None if recording is None else recording_name(recording), segment)
 
 
 @lru_cache(maxsize=65536)

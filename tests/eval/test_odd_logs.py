@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from earvoice.cli import main
+from earvoice.eval.chunks import read_cuts
 from earvoice.eval.history import history_of_simulstream, settle
 from earvoice.eval.hypotheses import clocks_from_totals
-from earvoice.eval.interop import read_simulstream
+from earvoice.eval.interop import read_simuleval, read_simulstream
 from earvoice.eval.latency import Timed, average_token_delay
 from earvoice.eval.numbers import numbers_in
+from earvoice.eval.references import read_segments
 from earvoice.eval.stats import randomisation_p
 from earvoice.eval.sums import Sums, _Percentile
+from earvoice.eval.terms import read_glossary
 from tests.eval.test_interop import INSTANCE, chunk, log
 
 
@@ -64,7 +67,47 @@ def test_an_item_without_computing_has_no_computation_aware_latency(tmp_path, sc
     assert "items:1/2" in found["signature"]["start_offset_ca_queue"]
 
 
+def test_times_of_a_real_clock_are_never_before_what_was_heard():
+    # A log whose `elapsed` is when a word came, not audio and all computing so far.
+    clocks = clocks_from_totals([1000, 2000, 3000], [200, 150, 180])
+    assert clocks["simuleval"] == (1200, 2150, 3180)
+    assert clocks["queue"] == (1200, 2000, 3030)
+    assert clocks["chunk"] == (1200, 2000, 3030)
+
+
 # ------------------------------------------------------------------ which line is whose
+
+
+@pytest.mark.parametrize(
+    ("source", "length", "name", "kind"),
+    [
+        ("talks/2022.acl-long.110.WAV", 2000, "2022.acl-long.110", "speech"),
+        (["2022.acl-long.110"], 2000, "2022.acl-long.110", "speech"),
+        ("2022.acl-long.110", 2000, "2022.acl-long.110", "speech"),  # as OmniSTEval takes it
+        ("talks/ted_1096", None, "ted_1096", "speech"),
+        ("talk.m4a", 2000, "talk", "speech"),
+        ("Hallo", 1, "0", "text"),
+        ("今天", 2, "0", "text"),
+        ("Guten Tag", 2, "0", "text"),
+    ],
+)
+def test_a_recording_is_known_by_its_file(tmp_path, source, length, name, kind):
+    path = log(tmp_path, instance(source=source, source_length=length))
+    (found,) = read_simuleval(path, "word")
+    assert (found.name, found.source_type) == (name, kind)
+
+
+def test_a_number_is_no_ending_of_a_file(tmp_path):
+    talk = "2022.acl-long.110"
+    (tmp_path / "terms.tsv").write_text(f"house\tHaus\t{talk}\n")
+    assert read_glossary(tmp_path / "terms.tsv")[0].recording == talk
+    (tmp_path / "cuts.jsonl").write_text(json.dumps({"recording": talk, "cuts_s": [1]}) + "\n")
+    assert list(read_cuts(tmp_path / "cuts.jsonl")) == [talk]
+    (tmp_path / "refs.txt").write_text("eins\n" * 2)
+    lines = [f"- {{offset: {at}.0, duration: 1.0, wav: {talk}}}\n" for at in range(2)]
+    (tmp_path / "segments.yaml").write_text("".join(lines))
+    segments = read_segments(tmp_path / "segments.yaml", tmp_path / "refs.txt")
+    assert {segment.recording for segment in segments} == {talk}
 
 
 def test_shards_that_were_put_together_find_their_references(tmp_path, scores):
@@ -234,6 +277,11 @@ def test_average_token_delay_of_a_huge_delay_costs_nothing():
 @pytest.mark.parametrize("language", ["de", "en", "zh"])
 def test_what_a_model_repeats_is_no_number(text, language):
     assert numbers_in(f"{text} 12", language, ambiguous=True)[-1:] == [12]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\u202f", "'", ".", ""])
+def test_thin_spaces_part_thousands(space):
+    assert numbers_in(f"1{space}250 Menschen in 12\u00a0Städten", "de") == [1250, 12]
 
 
 # ------------------------------------------------------------------ tests of percentiles

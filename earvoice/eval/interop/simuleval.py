@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from earvoice.eval.hypotheses import (
+    AUDIO_ENDINGS,
     DataError,
     Hypothesis,
     clocks_from_totals,
     microseconds,
+    recording_name,
 )
 from earvoice.eval.lines import milliseconds, not_negative, read_json_lines, text
 from earvoice.eval.units import Unit, glued_words, units_of
 
 LOG_NAME = "instances.log"
-_AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 CONFIG = "source_type: speech\ntarget_type: text\n"
 """What `simuleval --score-only` wants to find as `config.yaml` beside the log."""
 
@@ -69,7 +70,7 @@ def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
         where=where,
         clocks=clocks_from_totals(delays, totals) if totals else {},
         reference=reference,
-        source_type="text" if _is_text(data.get("source")) else "speech",
+        source_type="text" if _is_text(data) else "speech",
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
         glued=glued_words(prediction) if unit == "word" else frozenset(),
         spaced=prediction if unit == "char" else None,
@@ -89,18 +90,25 @@ def _counted(prediction: str, unit: Unit, count: int) -> list[str]:
     return units
 
 
-def _is_text(source: Any) -> bool:
-    """SimulEval writes a text as it is, and of a recording its path."""
-    return isinstance(source, str) and not source.endswith(_AUDIO)
+def _is_text(data: Mapping[str, Any]) -> bool:
+    """SimulEval writes a text as it is, and of a recording its path.
+
+    One word is a text where the source is as long as that; else the name of a recording, as
+    OmniSTEval takes it.
+    """
+    source, length = data.get("source"), data.get("source_length")
+    if not isinstance(source, str) or PurePath(source).suffix.lower() in AUDIO_ENDINGS:
+        return False
+    return len(source.split()) != 1 or length in (1, len(source.strip()))
 
 
 def _source_name(where: str, data: dict[str, Any]) -> str:
     """A recording is known by the stem of its file; a text by its index."""
     source = data.get("source")
     if isinstance(source, list) and source and isinstance(source[0], str):
-        return Path(source[0]).stem
-    if isinstance(source, str) and source.endswith(_AUDIO):
-        return Path(source).stem
+        return recording_name(source[0])
+    if isinstance(source, str) and not _is_text(data):
+        return recording_name(source)
     if "index" in data:
         return str(data["index"])
     raise DataError(f"{where}: neither source nor index says which recording this is")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
+from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds, recording_name
 from earvoice.eval.lines import not_negative, read_json_lines, text, texts
 from earvoice.eval.units import Unit, glued_words
 from earvoice.text.shown_tokens import PIECE_MARK
@@ -58,7 +58,7 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
 def _new_recording(where: str, metadata: Any) -> _Recording:
     if not isinstance(metadata, dict):
         raise DataError(f"{where}: metadata must be an object")
-    return _Recording(Path(text(where, metadata, "wav_name")).stem, where)
+    return _Recording(recording_name(text(where, metadata, "wav_name")), where)
 
 
 def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) -> None:
