@@ -108,7 +108,18 @@ def folded(text: str, language: str) -> str:
 def occurrences(term: str, text: str, language: str) -> int:
     """How often a term stands in a text, both as they are. Occurrences do not overlap."""
     where = folded(text, language)
-    return len(_pattern(term, language).findall(where)) if folded(term, language) in where else 0
+    if folded(term, language) not in where:
+        return 0
+    found = _pattern(term, language).finditer(where)
+    if primary(language) in CHAR_LANGUAGES:
+        return sum(1 for _ in found)
+    return sum(not _goes_on(where, *one.span()) for one in found)
+
+
+def _goes_on(text: str, start: int, end: int) -> bool:
+    """Whether a vowel sign or an accent, which patterns take for no letter, stands beside."""
+    beside = text[start - 1 : start] + text[end : end + 1]
+    return any(unicodedata.category(letter).startswith("M") for letter in beside)
 
 
 @lru_cache(maxsize=65536)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from earvoice.eval.numbers import numbers_in
 from earvoice.eval.references import read_segments
 from earvoice.eval.stats import randomisation_p
 from earvoice.eval.sums import Sums, _Percentile
-from earvoice.eval.terms import read_glossary
+from earvoice.eval.terms import occurrences, read_glossary
 from tests.eval.test_interop import INSTANCE, chunk, log
 
 
@@ -232,6 +233,16 @@ def test_pieces_of_a_byte_level_vocabulary_are_warned_of(tmp_path, monkeypatch, 
     assert "byte-level" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("said", "wanted"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_another_form_of_unicode_is_warned_of(tmp_path, monkeypatch, capsys, said, wanted):
+    monkeypatch.chdir(tmp_path)
+    texts = [unicodedata.normalize(form, "für Äpfel") for form in (said, wanted)]
+    log(tmp_path, instance(prediction=texts[0], reference=texts[1], delays=[1000, 2000]))
+    command = ["eval", "score", "--log", "instances.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de", "--metrics", "bleu"]) == 0
+    assert ("another form of Unicode than NFC" in capsys.readouterr().err) == (said != wanted)
+
+
 # ------------------------------------------------------------------ languages
 
 
@@ -282,6 +293,13 @@ def test_what_a_model_repeats_is_no_number(text, language):
 @pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\u202f", "'", ".", ""])
 def test_thin_spaces_part_thousands(space):
     assert numbers_in(f"1{space}250 Menschen in 12\u00a0Städten", "de") == [1250, 12]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("कीमत", 0), ("मती", 0), ("मत दो, मत", 2), ("की मत", 1)]
+)
+def test_vowel_signs_are_part_of_a_word(text, count):
+    assert occurrences("मत", text, "hi") == count
 
 
 # ------------------------------------------------------------------ tests of percentiles
