@@ -98,6 +98,21 @@ def test_a_recording_is_known_by_its_file(tmp_path, source, length, name, kind):
     assert (found.name, found.source_type) == (name, kind)
 
 
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["/d/x/1.wav", "/d/y/1.wav", "/d/y/2.wav"], ["x/1.wav", "y/1.wav", "2"]),
+        (["/d/x/z/1.wav", "/d/y/z/1.wav"], ["x/z/1.wav", "y/z/1.wav"]),
+        (["x/1.wav", "/d/x/1.wav"], ["1", "1"]),  # may be one file
+        (["1.wav", "1.wav"], ["1", "1"]),
+        (["a/x/1.wav", "a/x/1.flac"], ["1.wav", "1.flac"]),
+    ],
+)
+def test_files_of_one_name_in_different_folders_are_told_apart(tmp_path, files, names):
+    path = log(tmp_path, *(instance(source=[file]) for file in files))
+    assert [one.name for one in read_simuleval(path, "word")] == names
+
+
 def test_a_number_is_no_ending_of_a_file(tmp_path):
     talk = "2022.acl-long.110"
     (tmp_path / "terms.tsv").write_text(f"house\tHaus\t{talk}\n")

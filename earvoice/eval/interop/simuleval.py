@@ -6,7 +6,8 @@ OmniSTEval 0.1.10 reads the same file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -29,10 +30,39 @@ CONFIG = "source_type: speech\ntarget_type: text\n"
 def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
     """The recordings of an `instances.log`.
 
+    Files of one name in different folders are known by so much of their paths as tells them apart.
     A last line without its end, the normal result of a kill, is an error like any other.
     Raises: DataError naming file and line.
     """
-    return [_simuleval(where, data, unit) for where, data in read_json_lines(path)]
+    lines = list(read_json_lines(path))
+    found = [_simuleval(where, data, unit) for where, data in lines]
+    files: dict[str, set[PurePath]] = {}
+    for one, (_, data) in zip(found, lines, strict=True):
+        files.setdefault(one.name, set()).add(_file(data))
+    return [
+        replace(one, name=_told_apart(one.name, _file(data), files[one.name]))
+        for one, (_, data) in zip(found, lines, strict=True)
+    ]
+
+
+def _file(data: Mapping[str, Any]) -> PurePath:
+    """The path in an instance; of a text, none."""
+    source = data.get("source")
+    path = source[0] if isinstance(source, list) and source else source
+    return PurePath(path) if isinstance(path, str) and not _is_text(data) else PurePath()
+
+
+def _told_apart(name: str, file: PurePath, files: Set[PurePath]) -> str:
+    """The name, or the end of the path that no other file of this name has.
+
+    Where one path is the end of another they may be one file, which keeps its name.
+    """
+    depth = min(len(other.parts) for other in files)
+    if len(files) == 1 or len({other.parts[-depth:] for other in files}) < len(files):
+        return name
+    while depth > 1 and len({other.parts[1 - depth :] for other in files}) == len(files):
+        depth -= 1
+    return "/".join(file.parts[-depth:])
 
 
 def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
