@@ -44,11 +44,12 @@ def read_cuts(path: Path) -> dict[str, list[float]]:
     """Cut-offs by recording, in milliseconds. Raises: DataError naming file and line."""
     found: dict[str, list[float]] = {}
     for where, data in read_json_lines(path):
-        name, cuts = recording_name(text(where, data, "recording")), data.get("cuts_s")
+        file, cuts = text(where, data, "recording"), data.get("cuts_s")
+        name = recording_name(file)
         if not isinstance(cuts, list) or not all(_is_time(cut) for cut in cuts):
             raise DataError(f"{where}: cuts_s must be a list of seconds, 0 or more")
         if name in found:
-            raise DataError(f"{where}: recording {name!r} stands twice")
+            raise DataError(f"{where}: recording {file!r} stands twice")
         found[name] = sorted(1000.0 * cut for cut in cuts)
     return found
 
