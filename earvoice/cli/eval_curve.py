@@ -146,6 +146,11 @@ def _curves(args: argparse.Namespace, cards: Sequence[ModelCard]) -> list[_Curve
     swept: list[tuple[str, str, Sweep]] = []
     names = [card.name for card in cards]
     asked = args.named or [[DEFAULT_MODEL, None]]
+    if args.ks is not None and not any(_takes_ks(text or "wait-k") for _, text in asked):
+        raise UsageError(
+            f"--ks is {args.ks!r}, but no policy is plain wait-k; name its points there: "
+            "wait-k:k=1/2/3,n=3"
+        )
     for place, ((model, text), card) in enumerate(zip(asked, cards, strict=True)):
         again = names[:place].count(card.name)
         name = f"{card.name}-{again + 1}" if again else card.name
@@ -161,8 +166,13 @@ def _curves(args: argparse.Namespace, cards: Sequence[ModelCard]) -> list[_Curve
     return curves
 
 
+def _takes_ks(text: str) -> bool:
+    """Whether a text of policies has wait-k as it is, without options behind it."""
+    return "wait-k" in text.split(",")
+
+
 def _with_ks(text: str, ks: str | None) -> str:
-    if ks is None or "wait-k" not in text.split(","):
+    if ks is None or not _takes_ks(text):
         return text
     try:
         numbers = [int(k) for k in ks.split(",")]

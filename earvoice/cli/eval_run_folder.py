@@ -93,9 +93,8 @@ def note_run(out: Path, data: Path, what: Mapping[str, Any]) -> None:
     path = out / RUN_FILE
     if path.exists():
         before = _noted(path)
-        changed = [key for key, value in note.items() if before.get(key) != value]
-        if changed:
-            key = changed[0]
+        key = _changed(before, note)
+        if key is not None:
             raise UsageError(
                 f"{out} holds another run: {key} was {before.get(key)!r} and is "
                 f"{note.get(key)!r}; name another folder"
@@ -106,6 +105,14 @@ def note_run(out: Path, data: Path, what: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _changed(before: Mapping[str, Any], note: Mapping[str, Any]) -> str | None:
+    """The first thing that differs, also what only one of the two says."""
+    # Runs of earlier versions do not say their languages.
+    silent = {key for key in ("src_lang", "tgt_lang") if key not in before}
+    keys = (key for key in {**note, **before} if key not in silent)
+    return next((key for key in keys if before.get(key) != note.get(key)), None)
 
 
 def _noted(path: Path) -> dict[str, Any]:

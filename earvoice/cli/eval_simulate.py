@@ -139,6 +139,8 @@ def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
             "streams": args.streams,
             "packet_ms": args.packet_ms,
             "items": args.items,
+            "src_lang": system.request.src_lang,
+            "tgt_lang": system.request.tgt_lang,
         }
         note_run(args.out, args.data, note)
         write_references(args.out, talks, system.request.tgt_lang)

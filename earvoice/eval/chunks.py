@@ -21,7 +21,7 @@ from typing import Any
 
 from earvoice.eval.behaviour import unit_of
 from earvoice.eval.history import histories_of, settle
-from earvoice.eval.hypotheses import DataError
+from earvoice.eval.hypotheses import DataError, recording_name
 from earvoice.eval.lines import read_json_lines, text
 from earvoice.eval.runlog import read_recordings
 from earvoice.eval.scored import FORMS, Metric, Result, Scored
@@ -44,12 +44,13 @@ def read_cuts(path: Path) -> dict[str, list[float]]:
     """Cut-offs by recording, in milliseconds. Raises: DataError naming file and line."""
     found: dict[str, list[float]] = {}
     for where, data in read_json_lines(path):
-        name, cuts = text(where, data, "recording"), data.get("cuts_s")
+        file, cuts = text(where, data, "recording"), data.get("cuts_s")
+        name = recording_name(file)
         if not isinstance(cuts, list) or not all(_is_time(cut) for cut in cuts):
             raise DataError(f"{where}: cuts_s must be a list of seconds, 0 or more")
-        if Path(name).stem in found:
-            raise DataError(f"{where}: recording {name!r} stands twice")
-        found[Path(name).stem] = sorted(1000.0 * cut for cut in cuts)
+        if name in found:
+            raise DataError(f"{where}: recording {file!r} stands twice")
+        found[name] = sorted(1000.0 * cut for cut in cuts)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import is_normalized
 
 from earvoice.eval.hypotheses import Hypothesis
 from earvoice.eval.longform import BEYOND_US
@@ -27,6 +28,7 @@ def doubts(scored: Scored) -> Iterator[str]:
         yield pace
     yield from _long_words(scored.hypotheses, scored.language)
     yield from _byte_pieces(scored.hypotheses, scored.language)
+    yield from _forms(scored)
     yield from _late(scored.hypotheses)
     yield from _out_of_order(scored.segments)
 
@@ -54,6 +56,23 @@ def _byte_pieces(hypotheses: Sequence[Hypothesis], language: str) -> Iterator[st
                 "which was not put together to words; have the tool log words"
             )
             return
+
+
+def _forms(scored: Scored) -> Iterator[str]:
+    """Output and references in different forms of Unicode: every accent would be an error."""
+    for what, other, texts, against in (
+        ("output", "references", "text", "reference"),
+        ("references", "output", "reference", "text"),
+    ):
+        apart = (getattr(item, texts) for item in scored.items)
+        text = next((one for one in apart if not is_normalized("NFC", one)), None)
+        if text is None or not all(is_normalized("NFC", getattr(i, against)) for i in scored.items):
+            continue
+        word = next((word for word in text.split() if not is_normalized("NFC", word)), text)
+        yield (
+            f"{word[:20]!r} of the {what} is in another form of Unicode than NFC, as the {other} "
+            "are: equal letters count as errors; write both in NFC"
+        )
 
 
 def _late(hypotheses: Sequence[Hypothesis]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
+from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds, recording_name
 from earvoice.eval.interop.simulstream import token_text
 from earvoice.eval.lines import number, read_json_lines, text, texts
 from earvoice.eval.runlog import read_recordings
@@ -203,7 +203,7 @@ def history_of_simulstream(path: Path) -> list[History]:
             metadata = data["metadata"]
             if not isinstance(metadata, dict):
                 raise DataError(f"{where}: metadata must be an object")
-            name = Path(text(where, metadata, "wav_name")).stem
+            name = recording_name(text(where, metadata, "wav_name"))
             known[key] = _Tokens(History(name, where, compute_us=0))
             found.append(known[key])
         elif key not in known:

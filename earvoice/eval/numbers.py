@@ -23,7 +23,9 @@ LONGEST = 40
 _LONGEST_WORD = 80
 """Letters of a German numeral: the longest up to 999,999 has 54."""
 
-_DIGITS = re.compile(r"\d+(?:[.,'’\u00a0\u202f]\d+)*")
+_DIGITS = re.compile(r"\d+(?:[.,'’]\d+)*")
+_THIN = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+"""A space that parts thousands and no words; NFKC would make it one like any other."""
 _WORD = re.compile(rf"{_DIGITS.pattern}|[^\W\d_]+|[,.;:!?]")
 _NUMERALS = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]+")
 _CJK_DIGITS = MappingProxyType({c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0})
@@ -45,7 +47,7 @@ class _Words:
 
 def numbers_in(text: str, language: str, *, ambiguous: bool = False) -> list[Fraction]:
     """The values of all numbers, in order. ambiguous: also words that may be something else."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", _THIN.sub("'", text)).casefold()
     code = primary(language)
     if code in _CJK:
         return _cjk(folded, ambiguous=ambiguous)
@@ -58,7 +60,7 @@ def _of_digits(token: str, *, decimal_comma: bool) -> list[Fraction]:
     if len(token) > LONGEST:
         return []
     group, point = (".", ",") if decimal_comma else (",", ".")
-    grouped = rf"\d{{1,3}}(?:[{group}'’\u00a0\u202f]\d{{3}})+"
+    grouped = rf"\d{{1,3}}(?:[{group}'’]\d{{3}})+"
     if re.fullmatch(rf"(?:{grouped}|\d+)(?:[{point}]\d+)?", token):
         whole, _, rest = token.partition(point)
         return [Fraction(re.sub(r"\D", "", whole) + (f".{rest}" if rest else ""))]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from earvoice.eval.hypotheses import DataError
+from earvoice.eval.hypotheses import DataError, recording_name
 from earvoice.eval.lines import number, read_lines, read_text, text
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where built
@@ -136,7 +136,7 @@ def _span(where: str, entry: Any) -> tuple[str, int, int]:
     offset, duration = (number(where, entry, key) for key in ("offset", "duration"))
     if offset < 0 or duration < 0:
         raise DataError(f"{where}: offset {offset} and duration {duration} must not be negative")
-    name = Path(text(where, entry, "wav")).stem
+    name = recording_name(text(where, entry, "wav"))
     if not name:
         raise DataError(f"{where}: wav is {entry['wav']!r}, it must name a recording")
     return name, round(offset * 1_000_000), round(duration * 1_000_000)
@@ -147,7 +147,7 @@ def _one_file_a_name(wheres: Sequence[str], entries: Sequence[dict[str, Any]]) -
     first: dict[str, tuple[Path, str]] = {}
     for where, entry in zip(wheres, entries, strict=True):
         wav = Path(entry["wav"])
-        other, there = first.setdefault(wav.stem, (wav, where))
+        other, there = first.setdefault(recording_name(entry["wav"]), (wav, where))
         if other != wav:
             raise DataError(
                 f"{where}: wav {str(wav)!r} has the same name as {str(other)!r} in {there}; a "

@@ -166,7 +166,7 @@ def _sentence(hypothesis: Hypothesis, reference: str | None, source: str | None)
         return Timed(times, source_us, units, source_type=hypothesis.source_type)
 
     clocks = frozenset(hypothesis.clocks)
-    return Item(hypothesis.text, reference, timed, clocks, hypothesis.name, source)
+    return Item(hypothesis.written, reference, timed, clocks, hypothesis.name, source)
 
 
 def items_of_segments(

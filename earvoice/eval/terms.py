@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from earvoice.eval.hypotheses import DataError
+from earvoice.eval.hypotheses import DataError, recording_name
 from earvoice.eval.lines import read_json_lines, read_lines, text
 from earvoice.eval.numbers import numbers_in
 from earvoice.eval.scored import Item, Metric, Result, Scored
@@ -94,7 +94,7 @@ def _term(where: str, data: Mapping[str, Any]) -> Term:
         if isinstance(segment, bool) or not legal or int(number) < 1:
             raise DataError(f"{where}: segment is {segment!r}, it must be a number from 1")
         segment = int(number)
-    return Term(src, trg, None if recording is None else Path(recording).stem, segment)
+    return Term(src, trg, None if recording is None else recording_name(recording), segment)
 
 
 @lru_cache(maxsize=65536)
@@ -108,7 +108,18 @@ def folded(text: str, language: str) -> str:
 def occurrences(term: str, text: str, language: str) -> int:
     """How often a term stands in a text, both as they are. Occurrences do not overlap."""
     where = folded(text, language)
-    return len(_pattern(term, language).findall(where)) if folded(term, language) in where else 0
+    if folded(term, language) not in where:
+        return 0
+    found = _pattern(term, language).finditer(where)
+    if primary(language) in CHAR_LANGUAGES:
+        return sum(1 for _ in found)
+    return sum(not _goes_on(where, *one.span()) for one in found)
+
+
+def _goes_on(text: str, start: int, end: int) -> bool:
+    """Whether a vowel sign or an accent, which patterns take for no letter, stands beside."""
+    beside = text[start - 1 : start] + text[end : end + 1]
+    return any(unicodedata.category(letter).startswith("M") for letter in beside)
 
 
 @lru_cache(maxsize=65536)

@@ -117,6 +117,7 @@ def hypothesis_of(recorded: Recorded, unit: Unit | None = None) -> Hypothesis:
     unit = unit or head.unit
     find = _by_commits if head.settled == "commit" else _by_showing
     units, stamps = find(recorded.events, unit)
+    shown = _shown(recorded.events, drafts=head.settled == "shown")
     delays, *aware = (tuple(item) for item in zip(*stamps, strict=True)) if stamps else ((),) * 4
     return Hypothesis(
         name=head.name,
@@ -127,16 +128,17 @@ def hypothesis_of(recorded: Recorded, unit: Unit | None = None) -> Hypothesis:
         where=recorded.where,
         clocks=dict(zip(CLOCKS, aware, strict=True)),
         source_type=head.source_type,
-        glued=glued_words(_shown(recorded.events)) if unit == "word" else frozenset(),
+        glued=glued_words(shown) if unit == "word" else frozenset(),
+        spaced=shown if unit == "char" else None,
     )
 
 
-def _shown(events: Sequence[Logged]) -> str:
-    """What stood at the end."""
+def _shown(events: Sequence[Logged], *, drafts: bool) -> str:
+    """What stood at the end. drafts: with the last one."""
     showing = Showing()
     for event in events:
         showing.take(event.stamped.event)
-    return showing.text
+    return showing.text if drafts else "".join(showing.committed)
 
 
 def _by_commits(events: Sequence[Logged], unit: Unit) -> tuple[list[str], list[Stamp]]:

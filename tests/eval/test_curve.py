@@ -144,6 +144,12 @@ def test_a_model_has_its_policies_in_one_place(made, tmp_path, capsys):
     assert "--policy is given twice for fasst-mini-en-de" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("policy", ["hold-n", "wait-k:n=3"])
+def test_waits_that_no_policy_takes_are_refused(tmp_path, policy, capsys):
+    assert curve(tmp_path / "data", tmp_path / "out", "--policy", policy, "--ks", "1,2") == 2
+    assert "--ks is '1,2', but no policy is plain wait-k" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ks", ["", "0,1", "a", "2,2"])
 def test_waits_must_be_different_numbers(made, ks, capsys):
     assert curve(made / "data", made / "out", "--ks", ks) == 2

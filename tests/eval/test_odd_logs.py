@@ -2,18 +2,22 @@
 
 import itertools
 import json
+import unicodedata
 
 import numpy as np
 import pytest
 
 from earvoice.cli import main
+from earvoice.eval.chunks import read_cuts
 from earvoice.eval.history import history_of_simulstream, settle
 from earvoice.eval.hypotheses import clocks_from_totals
-from earvoice.eval.interop import read_simulstream
+from earvoice.eval.interop import read_simuleval, read_simulstream
 from earvoice.eval.latency import Timed, average_token_delay
 from earvoice.eval.numbers import numbers_in
+from earvoice.eval.references import read_segments
 from earvoice.eval.stats import randomisation_p
 from earvoice.eval.sums import Sums, _Percentile
+from earvoice.eval.terms import occurrences, read_glossary
 from tests.eval.test_interop import INSTANCE, chunk, log
 
 
@@ -64,7 +68,62 @@ def test_an_item_without_computing_has_no_computation_aware_latency(tmp_path, sc
     assert "items:1/2" in found["signature"]["start_offset_ca_queue"]
 
 
+def test_times_of_a_real_clock_are_never_before_what_was_heard():
+    # A log whose `elapsed` is when a word came, not audio and all computing so far.
+    clocks = clocks_from_totals([1000, 2000, 3000], [200, 150, 180])
+    assert clocks["simuleval"] == (1200, 2150, 3180)
+    assert clocks["queue"] == (1200, 2000, 3030)
+    assert clocks["chunk"] == (1200, 2000, 3030)
+
+
 # ------------------------------------------------------------------ which line is whose
+
+
+@pytest.mark.parametrize(
+    ("source", "length", "name", "kind"),
+    [
+        ("talks/2022.acl-long.110.WAV", 2000, "2022.acl-long.110", "speech"),
+        (["2022.acl-long.110"], 2000, "2022.acl-long.110", "speech"),
+        ("2022.acl-long.110", 2000, "2022.acl-long.110", "speech"),  # as OmniSTEval takes it
+        ("talks/ted_1096", None, "ted_1096", "speech"),
+        ("talk.m4a", 2000, "talk", "speech"),
+        ("Hallo", 1, "0", "text"),
+        ("今天", 2, "0", "text"),
+        ("Guten Tag", 2, "0", "text"),
+    ],
+)
+def test_a_recording_is_known_by_its_file(tmp_path, source, length, name, kind):
+    path = log(tmp_path, instance(source=source, source_length=length))
+    (found,) = read_simuleval(path, "word")
+    assert (found.name, found.source_type) == (name, kind)
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["/d/x/1.wav", "/d/y/1.wav", "/d/y/2.wav"], ["x/1.wav", "y/1.wav", "2"]),
+        (["/d/x/z/1.wav", "/d/y/z/1.wav"], ["x/z/1.wav", "y/z/1.wav"]),
+        (["x/1.wav", "/d/x/1.wav"], ["1", "1"]),  # may be one file
+        (["1.wav", "1.wav"], ["1", "1"]),
+        (["a/x/1.wav", "a/x/1.flac"], ["1.wav", "1.flac"]),
+    ],
+)
+def test_files_of_one_name_in_different_folders_are_told_apart(tmp_path, files, names):
+    path = log(tmp_path, *(instance(source=[file]) for file in files))
+    assert [one.name for one in read_simuleval(path, "word")] == names
+
+
+def test_a_number_is_no_ending_of_a_file(tmp_path):
+    talk = "2022.acl-long.110"
+    (tmp_path / "terms.tsv").write_text(f"house\tHaus\t{talk}\n")
+    assert read_glossary(tmp_path / "terms.tsv")[0].recording == talk
+    (tmp_path / "cuts.jsonl").write_text(json.dumps({"recording": talk, "cuts_s": [1]}) + "\n")
+    assert list(read_cuts(tmp_path / "cuts.jsonl")) == [talk]
+    (tmp_path / "refs.txt").write_text("eins\n" * 2)
+    lines = [f"- {{offset: {at}.0, duration: 1.0, wav: {talk}}}\n" for at in range(2)]
+    (tmp_path / "segments.yaml").write_text("".join(lines))
+    segments = read_segments(tmp_path / "segments.yaml", tmp_path / "refs.txt")
+    assert {segment.recording for segment in segments} == {talk}
 
 
 def test_shards_that_were_put_together_find_their_references(tmp_path, scores):
@@ -122,6 +181,22 @@ def test_a_character_is_no_white_space_whatever_has_a_time(tmp_path, scores, tex
     assert found["metrics"] == {"end_offset": 0, "start_offset": 1000, "units": 3}
 
 
+def test_spaces_inside_characters_stay_in_the_text_that_is_compared(tmp_path, scores):
+    text = "我们用 Deep Learning 模型 很好"
+    log(tmp_path, instance(prediction=text, reference=text, delays=[1000] * 19))
+    found = scores("simuleval", "zh", "--metrics", "bleu,ter,units")["metrics"]
+    assert found == {"bleu": pytest.approx(100.0), "ter": 0.0, "units": 19}
+    found = scores("simuleval", "de", "--unit", "char", "--metrics", "wer,cer")["metrics"]
+    assert found == {"wer": 0.0, "cer": 0.0}
+
+
+@pytest.mark.parametrize("tokens", [list("用 AB C"), ["▁用", "▁A", "B", "▁C"]])
+def test_spaces_between_characters_of_simulstream_stay_in_the_text(tmp_path, tokens):
+    path = log(tmp_path, {"id": 0, "metadata": {"wav_name": "a.wav"}}, chunk(1.0, 0.1, tokens))
+    (found,) = read_simulstream(path, "char")
+    assert (found.written, found.units) == ("用 AB C", tuple("用ABC"))
+
+
 def test_long_form_needs_no_length_of_the_source(tmp_path, scores):
     entry = words("eins zwei", [1000, 2000])
     del entry["source_length"]
@@ -173,6 +248,16 @@ def test_pieces_of_a_byte_level_vocabulary_are_warned_of(tmp_path, monkeypatch, 
     assert "byte-level" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("said", "wanted"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_another_form_of_unicode_is_warned_of(tmp_path, monkeypatch, capsys, said, wanted):
+    monkeypatch.chdir(tmp_path)
+    texts = [unicodedata.normalize(form, "für Äpfel") for form in (said, wanted)]
+    log(tmp_path, instance(prediction=texts[0], reference=texts[1], delays=[1000, 2000]))
+    command = ["eval", "score", "--log", "instances.log", "--log-format", "simuleval"]
+    assert main([*command, "--tgt-lang", "de", "--metrics", "bleu"]) == 0
+    assert ("another form of Unicode than NFC" in capsys.readouterr().err) == (said != wanted)
+
+
 # ------------------------------------------------------------------ languages
 
 
@@ -218,6 +303,18 @@ def test_average_token_delay_of_a_huge_delay_costs_nothing():
 @pytest.mark.parametrize("language", ["de", "en", "zh"])
 def test_what_a_model_repeats_is_no_number(text, language):
     assert numbers_in(f"{text} 12", language, ambiguous=True)[-1:] == [12]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\u202f", "'", ".", ""])
+def test_thin_spaces_part_thousands(space):
+    assert numbers_in(f"1{space}250 Menschen in 12\u00a0Städten", "de") == [1250, 12]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("कीमत", 0), ("मती", 0), ("मत दो, मत", 2), ("की मत", 1)]
+)
+def test_vowel_signs_are_part_of_a_word(text, count):
+    assert occurrences("मत", text, "hi") == count
 
 
 # ------------------------------------------------------------------ tests of percentiles

@@ -176,6 +176,21 @@ def test_short_form_from_a_log_of_another_tool(tmp_path):
     assert "\u0000" not in html
 
 
+def test_times_of_a_clock_make_no_rows_of_years(tmp_path):
+    line = {
+        "source": ["a.wav"],
+        "prediction": "eins zwei drei",
+        "delays": [900.0, 25_000.0, 1_700_000_000_000.0],
+        "source_length": 12_000.0,
+        "reference": "eins zwei drei",
+    }
+    log = tmp_path / "instances.log"
+    log.write_text(json.dumps(line) + "\n")
+    html = report(tmp_path, log, more=["--log-format", "simuleval"])
+    starts = re.findall(r'class="lane r0".*?data-t="(\d+)"', html)
+    assert starts == ["0", "10000000", "20000000", "1700000000000000"]
+
+
 def test_times_of_words_come_from_the_corpus(tmp_path):
     run = made_run(tmp_path / "run", talks=1)
     cut = {

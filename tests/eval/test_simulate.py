@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from earvoice.cli import main
-from earvoice.errors import AudioError
+from earvoice.cli.eval_run_folder import note_run
+from earvoice.errors import AudioError, UsageError
 from earvoice.eval.runlog import RecordingHead, RunLog, read_recordings, read_runlog
 from earvoice.eval.simulate import Recording, simulate
 from earvoice.session import Request
@@ -68,6 +69,23 @@ def test_other_data_is_another_run(model, tmp_path, capsys):
     run = simulated(corpus(tmp_path / "data", (0.5,)), tmp_path / "run", "--model", model)
     assert main(arguments(corpus(tmp_path / "other", (0.6,)), run, "--model", model)) == 2
     assert "data_sha256 was" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_in_its_language_and_with_its_glossary(tmp_path):
+    (tmp_path / "cuts.jsonl").write_text("{}\n")
+    first = {"model": "m", "src_lang": "en", "tgt_lang": "de", "glossary_sha256": "1"}
+    note_run(tmp_path, tmp_path, first)
+    note_run(tmp_path, tmp_path, first)
+    with pytest.raises(UsageError, match="tgt_lang was 'de' and is 'es'"):
+        note_run(tmp_path, tmp_path, first | {"tgt_lang": "es"})
+    with pytest.raises(UsageError, match="glossary_sha256 was '1' and is None"):
+        note_run(tmp_path, tmp_path, {k: v for k, v in first.items() if "glossary" not in k})
+
+
+def test_a_run_that_does_not_say_its_languages_goes_on(tmp_path):
+    (tmp_path / "cuts.jsonl").write_text("{}\n")
+    note_run(tmp_path, tmp_path, {"model": "m"})
+    note_run(tmp_path, tmp_path, {"model": "m", "src_lang": "en", "tgt_lang": "de"})
 
 
 def test_no_recordings(model, tmp_path, capsys):

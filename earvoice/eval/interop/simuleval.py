@@ -6,21 +6,23 @@ OmniSTEval 0.1.10 reads the same file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
 
 from earvoice.eval.hypotheses import (
+    AUDIO_ENDINGS,
     DataError,
     Hypothesis,
     clocks_from_totals,
     microseconds,
+    recording_name,
 )
 from earvoice.eval.lines import milliseconds, not_negative, read_json_lines, text
 from earvoice.eval.units import Unit, glued_words, units_of
 
 LOG_NAME = "instances.log"
-_AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 CONFIG = "source_type: speech\ntarget_type: text\n"
 """What `simuleval --score-only` wants to find as `config.yaml` beside the log."""
 
@@ -28,10 +30,39 @@ CONFIG = "source_type: speech\ntarget_type: text\n"
 def read_simuleval(path: Path, unit: Unit) -> list[Hypothesis]:
     """The recordings of an `instances.log`.
 
+    Files of one name in different folders are known by so much of their paths as tells them apart.
     A last line without its end, the normal result of a kill, is an error like any other.
     Raises: DataError naming file and line.
     """
-    return [_simuleval(where, data, unit) for where, data in read_json_lines(path)]
+    lines = list(read_json_lines(path))
+    found = [_simuleval(where, data, unit) for where, data in lines]
+    files: dict[str, set[PurePath]] = {}
+    for one, (_, data) in zip(found, lines, strict=True):
+        files.setdefault(one.name, set()).add(_file(data))
+    return [
+        replace(one, name=_told_apart(one.name, _file(data), files[one.name]))
+        for one, (_, data) in zip(found, lines, strict=True)
+    ]
+
+
+def _file(data: Mapping[str, Any]) -> PurePath:
+    """The path in an instance; of a text, none."""
+    source = data.get("source")
+    path = source[0] if isinstance(source, list) and source else source
+    return PurePath(path) if isinstance(path, str) and not _is_text(data) else PurePath()
+
+
+def _told_apart(name: str, file: PurePath, files: Set[PurePath]) -> str:
+    """The name, or the end of the path that no other file of this name has.
+
+    Where one path is the end of another they may be one file, which keeps its name.
+    """
+    depth = min(len(other.parts) for other in files)
+    if len(files) == 1 or len({other.parts[-depth:] for other in files}) < len(files):
+        return name
+    while depth > 1 and len({other.parts[1 - depth :] for other in files}) == len(files):
+        depth -= 1
+    return "/".join(file.parts[-depth:])
 
 
 def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
@@ -69,9 +100,10 @@ def _simuleval(where: str, data: dict[str, Any], unit: Unit) -> Hypothesis:
         where=where,
         clocks=clocks_from_totals(delays, totals) if totals else {},
         reference=reference,
-        source_type="text" if _is_text(data.get("source")) else "speech",
+        source_type="text" if _is_text(data) else "speech",
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
         glued=glued_words(prediction) if unit == "word" else frozenset(),
+        spaced=prediction if unit == "char" else None,
     )
 
 
@@ -88,18 +120,25 @@ def _counted(prediction: str, unit: Unit, count: int) -> list[str]:
     return units
 
 
-def _is_text(source: Any) -> bool:
-    """SimulEval writes a text as it is, and of a recording its path."""
-    return isinstance(source, str) and not source.endswith(_AUDIO)
+def _is_text(data: Mapping[str, Any]) -> bool:
+    """SimulEval writes a text as it is, and of a recording its path.
+
+    One word is a text where the source is as long as that; else the name of a recording, as
+    OmniSTEval takes it.
+    """
+    source, length = data.get("source"), data.get("source_length")
+    if not isinstance(source, str) or PurePath(source).suffix.lower() in AUDIO_ENDINGS:
+        return False
+    return len(source.split()) != 1 or length in (1, len(source.strip()))
 
 
 def _source_name(where: str, data: dict[str, Any]) -> str:
     """A recording is known by the stem of its file; a text by its index."""
     source = data.get("source")
     if isinstance(source, list) and source and isinstance(source[0], str):
-        return Path(source[0]).stem
-    if isinstance(source, str) and source.endswith(_AUDIO):
-        return Path(source).stem
+        return recording_name(source[0])
+    if isinstance(source, str) and not _is_text(data):
+        return recording_name(source)
     if "index" in data:
         return str(data["index"])
     raise DataError(f"{where}: neither source nor index says which recording this is")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds
+from earvoice.eval.hypotheses import DataError, Hypothesis, microseconds, recording_name
 from earvoice.eval.lines import not_negative, read_json_lines, text, texts
 from earvoice.eval.units import Unit, glued_words
 from earvoice.text.shown_tokens import PIECE_MARK
@@ -58,7 +58,7 @@ def read_simulstream(path: Path, unit: Unit) -> list[Hypothesis]:
 def _new_recording(where: str, metadata: Any) -> _Recording:
     if not isinstance(metadata, dict):
         raise DataError(f"{where}: metadata must be an object")
-    return _Recording(Path(text(where, metadata, "wav_name")).stem, where)
+    return _Recording(recording_name(text(where, metadata, "wav_name")), where)
 
 
 def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) -> None:
@@ -85,6 +85,7 @@ def _chunk(where: str, data: dict[str, Any], recording: _Recording, unit: Unit) 
 
 def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
     written = [token_text(token, pieces=recording.pieces) for token in recording.tokens]
+    spaced = written if recording.pieces else recording.tokens  # characters bring their spaces
     units, owners = _units_and_owners(written, unit)
     free, total = 0, 0
     done: list[tuple[int, int, int]] = []
@@ -102,6 +103,7 @@ def _simulstream(recording: _Recording, unit: Unit) -> Hypothesis:
         where=recording.where,
         clocks=clocks,
         glued=glued_words("".join(written)) if unit == "word" else frozenset(),
+        spaced="".join(spaced) if unit == "char" else None,
     )
 
 

@@ -1,8 +1,8 @@
 """Timelines: what was heard when, and below it what each run had written when.
 
-A talk is cut into rows of 10 s, like staves of music. Text starts where it was written; where it
-would cover the text before, it moves a line down. The foot of a tick reaches to the time at which
-computing was done.
+A talk is cut into rows of 10 s, like staves of music; after its end there are only rows with text.
+Text starts where it was written; where it would cover the text before, it moves a line down. The
+foot of a tick reaches to the time at which computing was done.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _talk(view: View, name: str, numbers: Sequence[int], *, first: bool) -> str:
     times = [mark.at_us for _, marks in lanes for mark in marks]
     end = max([*times, *(mark.at_us for mark in heard), *(bar[1] for bar in bars), 0])
     rows = []
-    for start in range(0, end + 1, ROW_US):
+    for start in _starts(bars, [*times, *(mark.at_us for mark in heard)]):
         parts = [_source_lane(what, bars, _within(heard, start), start)]
         parts += [
             _run_lane(view.estimates[number].run.name, number, _within(marks, start), start)
@@ -74,6 +74,16 @@ def _talk(view: View, name: str, numbers: Sequence[int], *, first: bool) -> str:
         f"<summary>{safe(name)} <small>{clock(end)}, {len(bars)} segments</small></summary>"
         f'<div class="scroll">{"".join(rows)}</div></details>'
     )
+
+
+def _starts(bars: Sequence[tuple[int, int, int]], times: Iterable[int]) -> list[int]:
+    """Where rows begin: all of the audio, and after it those in which something was written.
+
+    A log may hold times of a clock, years after the audio.
+    """
+    until = max((end for _, end, _ in bars), default=0)
+    late = {time - time % ROW_US for time in times if time > until}
+    return sorted({*range(0, until + 1, ROW_US), *late})
 
 
 def _mark(one: Written) -> Mark:
