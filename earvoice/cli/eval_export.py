@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from earvoice.cli.eval_run_folder import language_of
 from earvoice.errors import UsageError
 
 _TEXT = """\
@@ -36,7 +37,7 @@ def add_export(actions: Any) -> None:
     parser.add_argument("run", type=Path, help="folder of `earvoice eval simulate`")
     parser.add_argument("--to", choices=("simuleval", "simulstream"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--tgt-lang", help="language of the output, for the unit")
+    parser.add_argument("--tgt-lang", help="language of the output, for the unit (default: the run's)")
     parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
 
 
@@ -50,7 +51,8 @@ def run_export(args: argparse.Namespace) -> int:
     recordings = read_recordings(args.run / LOG_FILE)
     if not recordings:
         raise UsageError(f"{args.run / LOG_FILE} has no recordings")
-    unit: Unit = args.unit or ("word" if args.tgt_lang is None else default_unit(args.tgt_lang))
+    language = args.tgt_lang or language_of(args.run)
+    unit: Unit = args.unit or ("word" if language is None else default_unit(language))
     args.out.mkdir(parents=True, exist_ok=True)
     for name in ("segments.yaml", "references.txt"):
         if (args.run / name).is_file():

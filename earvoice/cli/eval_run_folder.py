@@ -107,6 +107,13 @@ def note_run(out: Path, data: Path, what: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
+def language_of(run: Path) -> str | None:
+    """The language a run is in, where its note says it."""
+    path = run / RUN_FILE
+    said = _noted(path).get("tgt_lang") if path.is_file() else None
+    return said if isinstance(said, str) else None
+
+
 def _changed(before: Mapping[str, Any], note: Mapping[str, Any]) -> str | None:
     """The first thing that differs, also what only one of the two says."""
     # Runs of earlier versions do not say their languages.

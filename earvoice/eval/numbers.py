@@ -47,12 +47,18 @@ class _Words:
 
 def numbers_in(text: str, language: str, *, ambiguous: bool = False) -> list[Fraction]:
     """The values of all numbers, in order. ambiguous: also words that may be something else."""
-    folded = unicodedata.normalize("NFKC", _THIN.sub("'", text)).casefold()
+    told = "".join(" " if _is_raised(sign) else sign for sign in _THIN.sub("'", text))
+    folded = unicodedata.normalize("NFKC", told).casefold()
     code = primary(language)
     if code in _CJK:
         return _cjk(folded, ambiguous=ambiguous)
     words = _LANGUAGES.get(code, _Words({}, {}))
     return _Reader(words, code in _DECIMAL_COMMA, ambiguous).read(_WORD.findall(folded))
+
+
+def _is_raised(sign: str) -> bool:
+    """Whether it is a superscript, a subscript or a fraction: NFKC makes m² an m2, ½ a 1 and a 2."""
+    return unicodedata.decomposition(sign).startswith(("<super>", "<sub>", "<fraction>"))
 
 
 def _of_digits(token: str, *, decimal_comma: bool) -> list[Fraction]:

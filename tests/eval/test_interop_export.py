@@ -121,6 +121,10 @@ def test_the_command_writes_what_the_tools_want(model, tmp_path, capsys):
         found = {path.name for path in out.iterdir()}
         assert found == names | {"segments.yaml", "references.txt"}
         assert tool in capsys.readouterr().out
+    note = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**note, "tgt_lang": "zh"}))
+    assert main(["eval", "export", str(run), "--to", "simulstream", "--out", str(out)]) == 0
+    assert "char" in (out / "eval.yaml").read_text(), "the run's own language says the unit"
     assert main(["eval", "export", str(run), "--to", "simuleval", "--out", str(run)]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["eval", "export", str(tmp_path / "empty"), "--to", "simuleval", "--out", "x"]) == 7

@@ -142,6 +142,7 @@ def test_a_wrong_glossary_is_named(tmp_path, lines, words):
         ("plats 7", "sv", [7]),
         ("sechs sieben", "de", [6, 7]),
         ("Hundertwasser und Unfug", "de", []),
+        ("12 m² und ½ Liter H₂O", "de", [12]),
     ],
 )
 def test_numbers(text, language, values):
