@@ -144,9 +144,15 @@ def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ..
 
 
 def _system(recipe: RecipeConfig, tokenizer: Tokenizer) -> Any:
-    """The system with its first random weights, the same each time."""
+    """The system with its first random weights, the same each time.
+
+    Raises: ConfigError for sizes that fit no network.
+    """
     torch.manual_seed(recipe.seed)
-    system = build(recipe.system)
+    try:
+        system = build(recipe.system)
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise ConfigError(f"system: {error}") from error
     system.initialise()
     system.bind(tokenizer)
     return system

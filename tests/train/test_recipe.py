@@ -262,3 +262,11 @@ def test_what_is_wrong_with_a_stage_is_said_before_the_first(tmp_path, change, m
     with pytest.raises(EarvoiceError, match=message):
         run_recipe(both, QUIET)
     assert not (tmp_path / "a").exists()
+
+
+def test_sizes_that_fit_no_network_are_named(tmp_path):
+    once = recipe(tmp_path, ("a", {}))
+    adapter = once.system.adapter.model_copy(update={"kernel": 1, "stride": 2})
+    system = once.system.model_copy(update={"adapter": adapter})
+    with pytest.raises(ConfigError, match="system: stride 2 must not exceed kernel 1"):
+        run_recipe(once.model_copy(update={"system": system}), QUIET)
