@@ -84,7 +84,12 @@ def _check_file(file: Path) -> None:
         raise AudioError(f"no such audio file: {file}")
     if file.is_dir():
         raise AudioError(f"{file} is a folder, an audio file is needed")
-    if file.is_file() and file.stat().st_size == 0:
+    if not file.is_file():  # libsndfile seeks, and what was read of a pipe is gone
+        raise AudioError(
+            f"{file} is a pipe or a device, an audio file is needed; a pipe is read as standard "
+            "input, for which - stands"
+        )
+    if file.stat().st_size == 0:
         raise AudioError(f"{file} is empty")
 
 
@@ -127,15 +132,11 @@ def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
         rate_hz = int(sound.samplerate)
         block = max(1, round(packet_s * rate_hz))
         promised = max(sound.frames, _wav_frames(file))
-        done = 0
-        damage = ""
-        while not damage:
-            data, damage = _read_block(sound, block)
-            if len(data):
-                yield _packet(file, np.ascontiguousarray(data.T), rate_hz, done / rate_hz)
+        done, frames = 0, _Frames(sound)
+        while len(data := frames.take(block)):
+            yield _packet(file, np.ascontiguousarray(data.T), rate_hz, done / rate_hz)
             done += len(data)
-            if len(data) < block:
-                break
+        damage = frames.damage
     if done == 0:
         raise AudioError(f"{file} holds no audio {damage}".rstrip())
     # MP3 headers only estimate, and a few frames of padding are no truncation either; a stream
@@ -151,24 +152,39 @@ def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
         )
 
 
-def _read_block(sound: Any, size: int) -> tuple[Float32, str]:
-    """Up to `size` frames [W, C] and what went wrong, if anything.
+class _Frames:
+    """Frames in pieces of any size, decoded in steps of one.
 
-    Read in small steps, because a decoder that stumbles loses the step it is in.
+    The last 20 ms of an Opus stream depend on how many frames are asked for at a time. Steps are
+    small, because a decoder that stumbles loses the step it is in.
     """
-    parts: list[Float32] = [np.zeros((0, sound.channels), dtype=np.float32)]
-    damage = ""
-    while size > 0:
-        try:
-            part = sound.read(min(size, _STEP_FRAMES), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            damage = f"({error})"
-            break
-        if not len(part):
-            break
-        parts.append(part)
-        size -= len(part)
-    return np.concatenate(parts), damage
+
+    def __init__(self, sound: Any) -> None:
+        self._sound = sound
+        self._rest: Float32 = np.zeros((0, sound.channels), dtype=np.float32)
+        self.damage = ""
+        """What went wrong, if anything; nothing comes after it."""
+
+    def take(self, size: int) -> Float32:
+        """Up to `size` frames [W, C], fewer only at the end."""
+        if len(self._rest) < size:
+            parts, missing = [self._rest], size - len(self._rest)
+            while missing > 0 and len(part := self._step()):
+                parts.append(part)
+                missing -= len(part)
+            self._rest = np.concatenate(parts)
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+    def _step(self) -> Float32:
+        """The next frames, none at the end and behind damage."""
+        part: Float32 = np.zeros((0, self._sound.channels), dtype=np.float32)
+        if not self.damage:
+            try:
+                part = self._sound.read(_STEP_FRAMES, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                self.damage = f"({error})"
+        return part
 
 
 def _packet(file: Path, samples: Float32, rate_hz: int, start_s: Seconds) -> Audio:

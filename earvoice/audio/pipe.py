@@ -94,7 +94,7 @@ def _until_next_chunk(pipe: IO[bytes], size: int) -> Iterator[bytes]:
         yield part
     padding = read_exactly(pipe, size % 2)
     name = read_exactly(pipe, 4)
-    if name not in _BEHIND_AUDIO:  # the size was a guess
+    if name and name not in _BEHIND_AUDIO:  # the size was a guess
         yield padding + name
         yield from _parts(pipe)
     for _ in _parts(pipe):

@@ -81,8 +81,12 @@ class Audio:
         """The mean of the channels. Shapes: float32 [W]."""
         if self.channels == 1:
             return self.samples[0]
-        mean: Float32 = self.samples.mean(axis=0, dtype=np.float32)
-        return mean
+        # Channel by channel: `mean` adds up in another order where a packet is one sample wide.
+        total: Float32 = self.samples[0].copy()
+        for channel in self.samples[1:]:
+            total += channel
+        total /= np.float32(self.channels)
+        return total
 
 
 @dataclass

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earvoice.cli.convert_adaptation import add_adaptation, run_adaptation
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,13 +79,19 @@ def add_parser(subparsers: Any) -> None:
     )
     checkpoint.add_argument("checkpoint", type=Path, help="OUT/STAGE/step-00001000")
     checkpoint.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    add_adaptation(kinds)
 
 
 def run(args: argparse.Namespace) -> int:
     """Converts. Returns 0."""
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
         raise UsageError(f"--out is {args.out}, which is there already; name a new folder")
-    kinds = {"llast": _llast, "pretrained": _pretrained, "checkpoint": _checkpoint}
+    kinds = {
+        "llast": _llast,
+        "pretrained": _pretrained,
+        "checkpoint": _checkpoint,
+        "adaptation": run_adaptation,
+    }
     return kinds[args.kind](args)
 
 

@@ -93,6 +93,16 @@ def verify_manifest(folder: Path, required: Collection[str] = ()) -> None:
             raise CheckpointError(f"{path} does not match its SHA-256: it was changed or damaged")
 
 
+def put_text(path: Path, text: str) -> None:
+    """Writes a text beside its place and renames it: what was there is whole until then."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file, read in blocks."""
     digest = hashlib.sha256()

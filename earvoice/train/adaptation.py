@@ -48,15 +48,20 @@ def write_adaptation(tensors: dict[str, Tensor], config_json: str, folder: Path)
     return folder
 
 
+def read_adaptation(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a folder. Raises: CheckpointError when it is damaged or not finished."""
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder} has no {MANIFEST}: it is not a finished adaptation")
+    verify_manifest(folder, required=(ADAPTATION_FILE, CONFIG_FILE))
+    return read_safetensors(folder / ADAPTATION_FILE)
+
+
 def apply_adaptation(system: nn.Module, folder: Path) -> None:
     """Puts the tensors of a folder into a system with LoRA; its base stays as it is.
 
     Raises: CheckpointError when the folder is damaged, or does not fit to the last name.
     """
-    if not (folder / MANIFEST).is_file():
-        raise CheckpointError(f"{folder} has no {MANIFEST}: it is not a finished adaptation")
-    verify_manifest(folder, required=(ADAPTATION_FILE, CONFIG_FILE))
-    put_adaptation(system, read_safetensors(folder / ADAPTATION_FILE), str(folder))
+    put_adaptation(system, read_adaptation(folder), str(folder))
 
 
 def put_adaptation(system: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

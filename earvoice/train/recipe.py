@@ -18,9 +18,9 @@ from torch import Tensor
 from earvoice.data.augment import Augment
 from earvoice.data.collate import Collator, Grid
 from earvoice.data.lock import FolderLock
-from earvoice.data.manifest import Talk, load_talks, manifest_digest
+from earvoice.data.manifest import Talk, manifest_digest
 from earvoice.errors import CheckpointError, ConfigError
-from earvoice.models.files import load_weights
+from earvoice.models.files import load_weights, put_text
 from earvoice.nn.lora import is_lora
 from earvoice.systems import build, with_vocabulary
 from earvoice.text.tokenizer import Tokenizer
@@ -29,12 +29,15 @@ from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.agent_examples import agent_examples
 from earvoice.train.conversations import conversation_examples
 from earvoice.train.conversations_validate import ConversationValidation
+from earvoice.train.corpus import talks_of
 from earvoice.train.distributed import Alone, Ranks
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
+from earvoice.train.freeze import freeze
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, check_ranks, run_stage
+from earvoice.train.optim import optimiser
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.start import providing, sources_of, starting_weights
+from earvoice.train.start import check_sources, providing, sources_of, starting_weights
 from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation, Waits
 from earvoice.train.vocabulary import RECIPE_FILE, phone_ids, vocabulary
@@ -85,19 +88,17 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
 def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Path:
     """The same in a folder that is ours."""
     reuse = options.reuse or {}
-    talks = _talks(recipe.corpus)
+    talks = [talk for folder in recipe.corpus for talk in talks_of(folder)]
     tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
     heads = providing(recipe, PHONE_HEAD, reuse)
     phones = ranks.in_turn(lambda: phone_ids(talks, out, recipe.system.phones, heads))
     recipe = _with_vocabulary(recipe, tokenizer)
-    ranks.lead(lambda: (out / RECIPE_FILE).write_text(recipe.model_dump_json(indent=1)))
+    ranks.lead(lambda: put_text(out / RECIPE_FILE, recipe.model_dump_json(indent=1)))
     system = _system(recipe, tokenizer)
     fresh = {name: value.clone() for name, value in system.state_dict().items()}
     wanted = options.stages or _not_reused(recipe, reuse)
     _check_names(recipe, wanted, system.objectives)
-    for stage in recipe.stages:  # now, not when the stages before have taken hours
-        if stage.name in wanted:
-            check_ranks(stage, ranks)
+    _check_stages(recipe, wanted, system, tokenizer, fresh, options)
     corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
     for index, stage in enumerate(recipe.stages):
         if stage.name not in wanted:
@@ -132,18 +133,6 @@ def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Pat
     return folder / "model"
 
 
-def _talks(folders: Sequence[str]) -> list[Talk]:
-    """Of all corpora. Raises: ConfigError for a talk at another rate than we learn from."""
-    talks = [talk for folder in folders for talk in load_talks(Path(folder))]
-    for talk in talks:
-        if talk.sample_rate != SAMPLE_RATE:
-            raise ConfigError(
-                f"corpus: talk {talk.id!r} is at {talk.sample_rate} Hz, it must be {SAMPLE_RATE}; "
-                "`earvoice corpus import` converts"
-            )
-    return talks
-
-
 def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ...]:
     """The stages to train: those that no other run gives."""
     names = tuple(stage.name for stage in recipe.stages if stage.name not in reuse)
@@ -155,9 +144,15 @@ def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ..
 
 
 def _system(recipe: RecipeConfig, tokenizer: Tokenizer) -> Any:
-    """The system with its first random weights, the same each time."""
+    """The system with its first random weights, the same each time.
+
+    Raises: ConfigError for sizes that fit no network.
+    """
     torch.manual_seed(recipe.seed)
-    system = build(recipe.system)
+    try:
+        system = build(recipe.system)
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise ConfigError(f"system: {error}") from error
     system.initialise()
     system.bind(tokenizer)
     return system
@@ -201,6 +196,30 @@ def _check_names(recipe: RecipeConfig, wanted: Sequence[str], objectives: Collec
             raise ConfigError(f"stages: no stage {name!r}; the recipe has {names}")
     if len(set(names)) != len(names):
         raise ConfigError(f"stages: names must differ, got {names}")
+
+
+def _check_stages(
+    recipe: RecipeConfig,
+    wanted: Collection[str],
+    system: Any,
+    tokenizer: Tokenizer,
+    fresh: Mapping[str, Tensor],
+    options: Options,
+) -> None:
+    """What is wrong with a stage is said now, not when the stages before have taken hours.
+
+    Raises: ConfigError naming the key.
+    """
+    ranks, out, reuse = options.ranks or Alone(), Path(recipe.out), options.reuse or {}
+    for index, stage in enumerate(recipe.stages):
+        if stage.name not in wanted:
+            continue
+        check_ranks(stage, ranks)
+        freeze(system, stage.trainable)
+        optimiser(system, stage)
+        coming = [earlier.name for earlier in recipe.stages[:index] if earlier.name in wanted]
+        check_sources(fresh, recipe, index, out, reuse, coming)
+        _validation(recipe, stage, system, tokenizer)
 
 
 def _examples(
@@ -254,7 +273,7 @@ def _validation(
         return ConversationValidation(
             system, tokenizer, Path(recipe.dev_corpus), stage.validate_sentences
         )
-    talks = load_talks(Path(recipe.dev_corpus))
+    talks = talks_of(recipe.dev_corpus, "dev_corpus")
     config = _waiting(recipe, stage)
     return Validation(system, tokenizer, talks, config, stage.validate_sentences)
 

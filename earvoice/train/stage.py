@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -16,6 +17,9 @@ from earvoice.train.conversations import ConversationMixture
 from earvoice.train.utterances import UtteranceMixture
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+EXPORTS = ("model", "adaptation")
+"""Folders of a run that an export writes over."""
+_STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class TokenizerConfig(Config):
@@ -153,6 +157,16 @@ class StageConfig(Config):
     save_every_steps: Count = 200
     validate_every_steps: Annotated[int, Field(ge=0)] = 0
     validate_sentences: Count = 60
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder_of_its_own(cls, name: str) -> str:
+        if not _STAGE_NAME.fullmatch(name) or name in EXPORTS:
+            raise ValueError(
+                "it names a folder of the run: letters, digits, dots, hyphens and underscores, the "
+                f"first a letter or digit, and none of {', '.join(EXPORTS)}, where results go"
+            )
+        return name
 
     @field_validator("schedule_steps")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,6 @@ def starting_weights(
     reuse: stage name -> folder of a stage of another run, or a model folder.
     """
     stage, sources = recipe.stages[index], sources_of(recipe, index)
-    check_patterns(sources, fresh, f"stage {stage.name!r}: init")
     weights = dict(fresh)
     read: dict[Path, dict[str, Tensor]] = {}
     for pattern, source in sources.items():
@@ -101,6 +100,26 @@ def starting_weights(
     return weights
 
 
+def check_sources(
+    fresh: Mapping[str, Tensor],
+    recipe: RecipeConfig,
+    index: int,
+    out: Path,
+    reuse: Mapping[str, str],
+    coming: Collection[str],
+) -> None:
+    """What can be known of a stage's start before the stages `coming` are trained.
+
+    Raises: ConfigError for a pattern that matches nothing, or a source that nobody gives.
+    """
+    stage, sources = recipe.stages[index], sources_of(recipe, index)
+    check_patterns(sources, fresh, f"stage {stage.name!r}: init")
+    for source in sources.values():
+        folder = Path(reuse.get(source, out / source))
+        if source not in coming and not folder.exists():
+            raise _no_source(stage.name, source, folder)
+
+
 def sources_of(recipe: RecipeConfig, index: int) -> Mapping[str, str]:
     """What a stage starts from, name pattern -> stage: the stage before by default."""
     given = recipe.stages[index].init
@@ -116,12 +135,17 @@ def _weights_of(folder: Path, stage: str, source: str) -> dict[str, Tensor]:
         return read_safetensors(folder / WEIGHTS_FILE)
     found, problems = checkpoints.newest(folder)
     if found is None:
-        why = f" ({problems[0]})" if problems else ""
-        hint = "" if problems or folder.exists() else f"; --reuse {source}=DIR names another folder"
-        raise ConfigError(
-            f"stage {stage!r} starts from {source!r}: no whole checkpoint in {folder}{why}{hint}"
-        )
+        raise _no_source(stage, source, folder, *problems)
     return found.weights()
+
+
+def _no_source(stage: str, source: str, folder: Path, *problems: str) -> ConfigError:
+    """What to say where a stage cannot start."""
+    why = f" ({problems[0]})" if problems else ""
+    hint = "" if problems or folder.exists() else f"; --reuse {source}=DIR names another folder"
+    return ConfigError(
+        f"stage {stage!r} starts from {source!r}: no whole checkpoint in {folder}{why}{hint}"
+    )
 
 
 def _check_covered(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 from earvoice.config import Config, Count, Share
 from earvoice.data.augment import Augment
 from earvoice.data.draws import drawing
-from earvoice.data.manifest import Talk, load_talks
+from earvoice.data.manifest import Talk
 from earvoice.data.synth.silent import silent_talk
 from earvoice.data.utterances import Direction, Epochs, Utterance, asr_augmented
 from earvoice.errors import ConfigError
@@ -28,6 +27,7 @@ from earvoice.models.whisper import WhisperConfig
 from earvoice.text.chat import ChatTemplate, Task
 from earvoice.text.prompt import Prompt
 from earvoice.text.tokenizer import Tokenizer
+from earvoice.train.corpus import talks_of
 from earvoice.units import SAMPLE_RATE
 
 _SENTENCES_A_TALK = 6
@@ -353,7 +353,7 @@ def utterances_of(
         if folder is None:
             found[direction] = [talk for talk in talks if _is_of(talk, src, tgt)]
         else:
-            found[direction] = list(load_talks(Path(folder)))
+            found[direction] = talks_of(folder, f"stage {stage!r}: corpora: {name!r}")
         if not found[direction]:
             raise ConfigError(
                 f"stage {stage!r}: direction {name!r} has no corpus: name one, e.g. "

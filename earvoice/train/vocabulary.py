@@ -14,7 +14,8 @@ from earvoice.data.synth.grammar import sample_sentence
 from earvoice.data.synth.interpreted.reference import LANGUAGES
 from earvoice.data.synth.interpreted.talks import interpreted_talk
 from earvoice.data.utterances import HUB
-from earvoice.errors import ConfigError
+from earvoice.errors import CheckpointError, ConfigError
+from earvoice.models.files import put_text
 from earvoice.systems.fasst import WAIT_ALL, WAIT_TAGS
 from earvoice.systems.llast import LlastConfig
 from earvoice.text.chat import CHATS, Task
@@ -44,8 +45,8 @@ def phone_ids(
     symbols = sorted({p.symbol for talk in talks for s in talk.sentences for p in s.phones})
     for known in (path, *(Path(folder).parent / PHONES_FILE for folder in reuse.values())):
         if known.exists():
-            ids = {str(k): int(v) for k, v in json.loads(known.read_text()).items()}
-            path.write_text(json.dumps(ids, ensure_ascii=False))
+            ids = _numbers(known)
+            put_text(path, json.dumps(ids, ensure_ascii=False))
             new = [symbol for symbol in symbols if symbol not in ids]
             if new:
                 _log.warning("%s has no number for %s: not learnt", known, ", ".join(new))
@@ -57,8 +58,17 @@ def phone_ids(
             f"system.phones is {room}; the corpus has {len(symbols)} phonemes and silence"
         )
     ids = {symbol: index + 1 for index, symbol in enumerate(symbols)}
-    path.write_text(json.dumps(ids, ensure_ascii=False))
+    put_text(path, json.dumps(ids, ensure_ascii=False))
     return ids
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The numbers of a run's phonemes. Raises: CheckpointError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {str(symbol): int(number) for symbol, number in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 def vocabulary(
@@ -98,11 +108,18 @@ def _check_unchanged(recipe: RecipeConfig, path: Path) -> None:
     before = path.with_name(RECIPE_FILE)
     if not before.exists():
         return
-    said = json.loads(before.read_text()).get("tokenizer", {})
+    try:
+        said = json.loads(before.read_text(encoding="utf-8"))["tokenizer"]
+        known = {str(key): value for key, value in said.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{before} cannot be read ({error!r}); it says how {path.name} was learnt: delete it "
+            "if the recipe is still the same"
+        ) from error
     for key, wanted in recipe.tokenizer.model_dump(mode="json").items():
-        if said.get(key, wanted) != wanted:
+        if known.get(key, wanted) != wanted:
             raise ConfigError(
-                f"tokenizer.{key} is {wanted!r}, {path} was learnt with {said[key]!r}; "
+                f"tokenizer.{key} is {wanted!r}, {path} was learnt with {known[key]!r}; "
                 "use another `out`"
             )
 

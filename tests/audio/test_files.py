@@ -1,5 +1,6 @@
 import io
 import logging
+import os
 import shutil
 import struct
 import tracemalloc
@@ -48,6 +49,17 @@ def test_packets_join_to_the_file(tmp_path_factory, packet_s):
     packets = list(stream_file(path, packet_s))
     assert np.array_equal(np.concatenate([p.samples for p in packets], 1), read(path).samples)
     assert all(p.n_samples == round(packet_s * 16000) for p in packets[:-1])
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("OGG", "OPUS"), ("OGG", "VORBIS"), ("FLAC", None)])
+def test_packets_of_a_compressed_file_join_to_the_file(tmp_path, kind, subtype):
+    path = tmp_path / "a"
+    for frames in (777, 40000):
+        soundfile.write(path, tone(frames, 2).samples.T, 16000, subtype=subtype, format=kind)
+        whole = read(path).samples
+        for packet_s in (10 / frames, 0.01, 0.1):
+            joined = np.concatenate([one.samples for one in stream_file(path, packet_s)], 1)
+            assert np.array_equal(joined, whole)
 
 
 def test_a_long_file_is_never_in_memory(tmp_path):
@@ -107,6 +119,13 @@ def test_missing_and_folder(tmp_path):
         read(tmp_path / "none.wav")
     with pytest.raises(AudioError, match="is a folder"):
         read(tmp_path)
+
+
+def test_a_pipe_that_has_a_name(tmp_path, capfd):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AudioError, match="is a pipe or a device.*standard input"):
+        stream_file(tmp_path / "pipe")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_wav_without_samples(tmp_path):
@@ -216,6 +235,16 @@ def test_what_stands_behind_the_audio_of_a_piped_wav_is_not_played(tmp_path):
     for more in (chunk(b"LIST", b"INFOISFT" + bytes(200)), chunk(b"id3 ", b"x" * 77)):
         packets = list(stream_pipe(io.BytesIO(data + more)))
         assert sum(packet.n_samples for packet in packets) == 5001
+
+
+def test_the_padding_of_an_odd_piped_wav_is_not_played(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(5001, 1, 16000).samples.T, 16000, subtype="PCM_U8")
+    data = path.read_bytes()
+    data += b"\0" * (len(data) % 2)
+    packets = list(stream_pipe(io.BytesIO(data)))
+    joined = np.concatenate([packet.samples for packet in packets], 1)
+    assert np.array_equal(joined, read(path).samples)
 
 
 def test_a_size_in_a_piped_header_may_be_a_guess(wav):

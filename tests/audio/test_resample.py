@@ -16,10 +16,7 @@ def noise(n_samples, channels, seed=0):
 
 def resample(samples, rate_hz, cuts):
     resampler = Resampler()
-    out = [
-        resampler.push(Audio(np.ascontiguousarray(part), rate_hz))
-        for part in np.split(samples, sorted(cuts), axis=1)
-    ]
+    out = [resampler.push(Audio(part, rate_hz)) for part in np.split(samples, sorted(cuts), axis=1)]
     return np.concatenate([*out, resampler.flush()])
 
 
@@ -42,6 +39,16 @@ def test_single_sample_packets(rate_hz):
     samples = noise(3000, 1)
     whole = resample(samples, rate_hz, [])
     assert np.array_equal(whole, resample(samples, rate_hz, range(1, 3000)))
+
+
+@pytest.mark.parametrize("channels", [2, 8, 16, 64])
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_single_sample_packets_of_many_channels(rate_hz, channels):
+    samples = noise(300, channels)
+    whole = resample(samples, rate_hz, [])
+    assert np.array_equal(whole, resample(samples, rate_hz, range(1, 300)))
+    columns = np.asfortranarray(samples)
+    assert np.array_equal(whole, resample(columns, rate_hz, []))
 
 
 @pytest.mark.parametrize("rate_hz", RATES)

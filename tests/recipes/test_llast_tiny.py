@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from earvoice import load
 from earvoice.audio import stream_file
@@ -18,6 +18,7 @@ from earvoice.data.manifest import load_talks
 from earvoice.errors import CheckpointError, ConfigError, UsageError
 from earvoice.events import Commit, Finished
 from earvoice.loading import load_system
+from earvoice.models.files import write_manifest
 from earvoice.nn.lora import is_lora, merged_state
 from earvoice.session import Request
 from earvoice.systems import build
@@ -149,3 +150,84 @@ def test_a_direction_without_a_corpus_is_named(tiny_corpus: Path, tmp_path: Path
     wrong = recipe(tiny_corpus, tmp_path, f"stages.2.utterances.corpora={{fr-en: {tiny_corpus}}}")
     with pytest.raises(ConfigError, match=r"'fr-en' is not among system.directions, en-de, en-es"):
         run_recipe(wrong, Options(quiet=True))
+
+
+def convert_adaptation(adaptation: Path, base: Path | str, out: Path) -> int:
+    """`earvoice convert adaptation`."""
+    return main(["convert", "adaptation", str(adaptation), "--base", str(base), "--out", str(out)])
+
+
+@pytest.fixture(scope="module")
+def on_a_base(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Path:
+    """A run whose last stage starts from the exported model of the stage before: `base/model`."""
+    out = tmp_path_factory.mktemp("on-a-base")
+    shutil.copytree(trained, out, dirs_exist_ok=True)
+    before = tuple(stage.name for stage in recipe(tiny_corpus, out).stages[:3])
+    run_recipe(recipe(tiny_corpus, out), Options(quiet=True, resume=True, stages=before))
+    init = "stages.3.init={encoder.*: base, lm.*: base}"
+    run_recipe(
+        recipe(tiny_corpus, out, init, "stages.3.validate_every_steps=0"),
+        Options(quiet=True, reuse={"base": str(out / "base/model")}, stages=("translate",)),
+    )
+    return out
+
+
+def test_an_adaptation_merged_into_its_base_is_the_exported_model(
+    on_a_base: Path, tmp_path: Path, tiny_corpus: Path, capsys
+) -> None:
+    out = tmp_path / "model"
+    assert convert_adaptation(on_a_base / "adaptation", on_a_base / "base/model", out) == 0
+    assert "M parameters adapted" in capsys.readouterr().out
+    for file in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (out / file).read_bytes() == (on_a_base / "model" / file).read_bytes()
+    talk = next(load_talks(tiny_corpus))
+    texts = []
+    for model in (out, on_a_base / "model"):
+        arguments = ["--model", str(model), "--tgt-lang", "de", "--clock", "ideal"]
+        assert main(["translate", str(talk.path), *arguments]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != ""
+
+
+def test_an_adaptation_merges_into_what_convert_pretrained_writes(
+    on_a_base: Path, tmp_path: Path
+) -> None:
+    base, start = on_a_base / "base/model", tmp_path / "start"
+    config = json.loads((base / "config.json").read_text())
+    start.mkdir()
+    (start / "config.json").write_text(json.dumps({key: config[key] for key in ("encoder", "llm")}))
+    whole = load_file(base / "model.safetensors")
+    parts = {key: value for key, value in whole.items() if key.startswith(("encoder.", "lm."))}
+    save_file(parts, start / "model.safetensors")
+    shutil.copy(base / "tokenizer.json", start)
+    write_manifest(start)
+    assert convert_adaptation(on_a_base / "adaptation", start, tmp_path / "model") == 0
+    file = "model/model.safetensors"
+    assert (tmp_path / file).read_bytes() == (on_a_base / file).read_bytes()
+
+
+def test_an_adaptation_with_a_wrong_base_is_refused(
+    on_a_base: Path, tmp_path: Path, capsys
+) -> None:
+    adaptation, base = on_a_base / "adaptation", on_a_base / "base/model"
+    torn = tmp_path / "torn"
+    shutil.copytree(adaptation, torn)
+    file = torn / "adaptation.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    for folder, model, code, text in [
+        (torn, base, 4, "does not match its SHA-256"),
+        (tmp_path / "no", base, 2, "there is no folder"),
+        (base, base, 4, "does not list adaptation.safetensors"),
+        (adaptation, adaptation, 4, "does not list model.safetensors"),
+        (adaptation, "llast-mini-multi", 4, "encoder.mels is 80, the adaptation was learnt beside"),
+        (adaptation, "lst-mini-en-de", 4, "is of a llast model"),
+        (adaptation, "llast-maxi", 2, "neither a folder nor in the zoo"),
+        (adaptation, tmp_path, 4, "not a finished model"),
+    ]:
+        assert convert_adaptation(folder, model, tmp_path / "out") == code
+        error = capsys.readouterr().err
+        assert text in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert convert_adaptation(adaptation, base, base) == 2
+    assert "is there already" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from earvoice.cli import main
 from earvoice.config import load_yaml, parse
 from earvoice.errors import CheckpointError, ConfigError, UsageError
 from earvoice.loading import load_system
@@ -145,6 +146,28 @@ def test_llast_learns_saves_loads_and_merges(name, tokenizer, tmp_path):
         torch.testing.assert_close(value, plain[key].bfloat16().float(), atol=0, rtol=0)
     session = loaded.interpreter(tokenizer)
     assert session.settings.search.beams == 2
+
+
+def test_an_adaptation_beside_such_a_model_is_merged_without_its_folder(tokenizer, tmp_path):
+    folder = saved("gemma", tmp_path / "llm", tokenizer)
+    plain = llast(folder, "gemma", tokenizer, speech_lora=None, llm_lora=None)
+    base, whole = tmp_path / "base", tmp_path / "whole"
+    write_model(plain, tokenizer, plain.config, "base", base)
+    system = llast(folder, "gemma", tokenizer)
+    for key, value in load_system(base)[0].state_dict().items():
+        places = [key, f"{key.rpartition('.')[0]}.base_layer.{key.rpartition('.')[2]}"]
+        own = system.state_dict()
+        own[next(place for place in places if place in own)].copy_(value)
+    freeze(system, ["adapter.*", "*.lora_*"])
+    step(system, tokenizer)
+    write_model(system, tokenizer, system.config, "whole", whole)
+    settings = system.config.model_dump_json()
+    write_adaptation(adaptation_of(system), settings, tmp_path / "adaptation")
+    folder.rename(tmp_path / "gone")
+    where = [str(tmp_path / "adaptation"), "--base", str(base), "--out", str(tmp_path / "out")]
+    assert main(["convert", "adaptation", *where]) == 0
+    for file in ("model.safetensors", "config.json"):
+        assert (tmp_path / "out" / file).read_bytes() == (whole / file).read_bytes()
 
 
 def test_a_merged_model_does_the_same(tokenizer, tmp_path):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from earvoice.config import load_yaml
 from earvoice.data.augment import AugmentConfig
-from earvoice.errors import ConfigError
+from earvoice.errors import CheckpointError, ConfigError, EarvoiceError
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.agent_mixture import AgentMixture, RetrieveMixture
 from earvoice.train.conversations import ConversationMixture
@@ -19,7 +19,7 @@ from earvoice.train.loop import TrainingError
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import MixtureConfig, RecipeConfig, StageConfig, TokenizerConfig
 from earvoice.train.utterances import UtteranceMixture
-from earvoice.train.vocabulary import vocabulary
+from earvoice.train.vocabulary import phone_ids, vocabulary
 
 ROOT = Path(__file__).parents[2]
 TEXT = {
@@ -114,6 +114,12 @@ def test_stage_names_must_differ(tmp_path):
         run_recipe(recipe(tmp_path, ("a", {}), ("a", {})), QUIET)
 
 
+@pytest.mark.parametrize("name", ["model", "adaptation", "", "../a", "a/b", "a,b", ".", ".."])
+def test_stages_have_folders_of_their_own(name):
+    with pytest.raises(ValidationError, match="it names a folder of the run"):
+        StageConfig(name=name, objective="translate")
+
+
 @pytest.mark.parametrize(
     ("config", "begins"),
     [
@@ -192,6 +198,36 @@ def test_a_vocabulary_is_not_taken_for_one_of_another_size(tmp_path):
         vocabulary(changed, tmp_path)
 
 
+@pytest.mark.parametrize("torn", ["", '{"tokenizer": {"voc', "[]", "null"])
+def test_torn_files_of_a_run_are_named(tmp_path, torn):
+    recipe = load_yaml(ROOT / "recipes/llast/tiny.yaml", RecipeConfig, ["tokenizer.sentences=60"])
+    vocabulary(recipe, tmp_path)
+    (tmp_path / "recipe.json").write_text(torn)
+    with pytest.raises(CheckpointError, match=r"recipe\.json cannot be read"):
+        vocabulary(recipe, tmp_path)
+    (tmp_path / "phones.json").write_text(torn)
+    with pytest.raises(CheckpointError, match=r"phones\.json cannot be read"):
+        phone_ids([], tmp_path, 64, {})
+
+
+def test_what_a_run_knows_is_never_half_written(tmp_path, monkeypatch):
+    once = recipe(tmp_path, ("a", {}))
+    run_recipe(once, QUIET)
+    before = (tmp_path / "recipe.json").read_text()
+    real = Path.open
+
+    def full(self, mode="r", *args, **kwargs):
+        if "w" in mode and self.name.startswith("recipe.json"):
+            real(self, "w").close()
+            raise OSError(28, "No space left on device")
+        return real(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space"):
+        run_recipe(once, QUIET)
+    assert (tmp_path / "recipe.json").read_text() == before
+
+
 def test_stages_that_processes_cannot_share_are_refused_before_the_first(tmp_path):
     class Two(Alone):
         world = 2
@@ -202,3 +238,35 @@ def test_stages_that_processes_cannot_share_are_refused_before_the_first(tmp_pat
     with pytest.raises(ConfigError, match="stage 'b': accumulate is 1, with 2 ranks"):
         run_recipe(both, Options(quiet=True, ranks=Two()))
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainable": ("ml.*",)}, r"trainable: 'ml\.\*' matches no parameter"),
+        ({"lr_scale": {"ml.*": 0.1}}, r"lr_scale: 'ml\.\*' matches no parameter"),
+        ({"init": {"ml.*": "a"}}, r"stage 'b': init: 'ml\.\*' matches no parameter"),
+        (
+            {"init": {"*": "c"}},
+            r"stage 'b' starts from 'c': no whole checkpoint in .*--reuse c=DIR",
+        ),
+        ({"validate_every_steps": 1}, "there is no corpus manifest at"),
+    ],
+)
+def test_what_is_wrong_with_a_stage_is_said_before_the_first(tmp_path, change, message):
+    both = recipe(tmp_path, ("a", None), ("b", None))
+    wrong = both.stages[1].model_copy(update=change)
+    both = both.model_copy(
+        update={"stages": (both.stages[0], wrong), "dev_corpus": str(tmp_path / "none")}
+    )
+    with pytest.raises(EarvoiceError, match=message):
+        run_recipe(both, QUIET)
+    assert not (tmp_path / "a").exists()
+
+
+def test_sizes_that_fit_no_network_are_named(tmp_path):
+    once = recipe(tmp_path, ("a", {}))
+    adapter = once.system.adapter.model_copy(update={"kernel": 1, "stride": 2})
+    system = once.system.model_copy(update={"adapter": adapter})
+    with pytest.raises(ConfigError, match="system: stride 2 must not exceed kernel 1"):
+        run_recipe(once.model_copy(update={"system": system}), QUIET)

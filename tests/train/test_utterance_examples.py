@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from earvoice.models.splice import IGNORED
 from earvoice.models.whisper import WhisperConfig
 from earvoice.text.chat import CHATS
 from earvoice.text.tokenizer import Tokenizer
+from earvoice.train.corpus import talks_of
 from earvoice.train.utterances import UtteranceMixture, utterance_examples, utterances_of
 
 WINDOW = WhisperConfig(mels=40, dim=32, heads=4, frames=200, strides=(2, 2))
@@ -165,3 +168,23 @@ def test_a_stage_can_take_some_directions(talks, tokenizer):
 def test_rows_are_whole():
     with pytest.raises(ValidationError, match="in_a_row is 3, it must divide bucket, 16"):
         UtteranceMixture(bucket=16, in_a_row=3)
+
+
+@pytest.mark.parametrize("key", ["corpora", "corpus", "dev_corpus"])
+def test_sound_at_another_rate_is_refused(talks, tokenizer, tiny_corpus, tmp_path, key):
+    slow = tmp_path / "slow"
+    shutil.copytree(tiny_corpus, slow)
+    manifest = slow / "cuts.jsonl"
+    cuts = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for cut in cuts:
+        cut["recording"]["sampling_rate"] = 8000
+        for part in (cut, cut["recording"]):
+            part["duration"] = part["duration"] * 2
+    manifest.write_text("".join(f"{json.dumps(cut)}\n" for cut in cuts))
+    reads = {
+        "corpora": lambda: examples(talks, tokenizer, corpora={"en-de": str(slow)}),
+        "corpus": lambda: talks_of(slow),
+        "dev_corpus": lambda: talks_of(slow, "dev_corpus"),
+    }
+    with pytest.raises(ConfigError, match=rf"{key}.*at 8000 Hz, it must be 16000"):
+        reads[key]()
