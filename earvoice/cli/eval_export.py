@@ -37,7 +37,7 @@ def add_export(actions: Any) -> None:
     parser.add_argument("run", type=Path, help="folder of `earvoice eval simulate`")
     parser.add_argument("--to", choices=("simuleval", "simulstream"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--tgt-lang", help="language of the output, for the unit (default: the run's)")
+    parser.add_argument("--tgt-lang", help="language, for the unit (default: the run's own)")
     parser.add_argument("--unit", choices=("word", "char"), help="(default: by the language)")
 
 

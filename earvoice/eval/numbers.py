@@ -57,7 +57,7 @@ def numbers_in(text: str, language: str, *, ambiguous: bool = False) -> list[Fra
 
 
 def _is_raised(sign: str) -> bool:
-    """Whether it is a superscript, a subscript or a fraction: NFKC makes m² an m2, ½ a 1 and a 2."""
+    """A superscript, subscript or fraction: NFKC makes m² an m2, and of ½ a 1 and a 2."""
     return unicodedata.decomposition(sign).startswith(("<super>", "<sub>", "<fraction>"))
 
 

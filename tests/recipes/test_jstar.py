@@ -64,7 +64,9 @@ def test_look_ahead_of_the_full_size(full):
     assert system.cascade.rate.lookahead == 3 + 1 + 15 + 4
 
 
-@pytest.mark.parametrize("name", ["full", "mini", "mini-first", "scratch", "mini-mono", "cascade", "tiny"])
+@pytest.mark.parametrize(
+    "name", ["full", "mini", "mini-first", "scratch", "mini-mono", "cascade", "tiny"]
+)
 def test_every_stage_trains_what_it_says(name):
     recipe = load_yaml(RECIPES / f"{name}.yaml", RecipeConfig)
     with blank_weights():
