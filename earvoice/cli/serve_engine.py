@@ -59,6 +59,7 @@ def load_models(names: Sequence[str], rows: int, threads: int) -> dict[str, Serv
             getattr(interpreter, "takes_terms", "none"),
             getattr(interpreter, "gives_transcript", False),
             card.directions,
+            card.policy,
         )
     return models
 

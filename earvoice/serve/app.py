@@ -85,6 +85,10 @@ class LiveServer:
             self.sessions.remove(session, Fault("going_away", "the server shuts down"))
         await asyncio.sleep(0.05)
 
+    async def stop(self) -> None:
+        """End the engine, also one that is still loading."""
+        await self.sessions.engine.stop()
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         await self.sessions.engine.start()
@@ -93,7 +97,7 @@ class LiveServer:
             yield
         finally:
             sweeper.cancel()
-            await self.sessions.engine.stop()
+            await self.stop()
 
     async def _sweep(self) -> None:
         while True:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from earvoice.events import to_json
+from earvoice.policies import PolicySpec
 from earvoice.serve.scheduler import Item, Output, Scheduler, Snapshot
 from earvoice.serve.settings import EngineSettings
 from earvoice.serve.wire import Message, Unpacker, pack
@@ -43,6 +44,8 @@ class ServedModel:
     """Whether it can give the words spoken."""
     directions: tuple[tuple[str, str], ...] = ()
     """Source and target of each, where not every source goes into every target."""
+    policy: PolicySpec | None = None
+    """Its own; what a client's policy leaves out is as in this one."""
 
 
 @dataclass
@@ -79,7 +82,8 @@ class _Engine:
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         interpreters = {name: model.interpreter for name, model in models.items()}
-        self._scheduler = Scheduler(interpreters, settings, time.monotonic)
+        own = {name: model.policy for name, model in models.items()}
+        self._scheduler = Scheduler(interpreters, settings, time.monotonic, own)
         self._load = load
         self._stopped = False
 

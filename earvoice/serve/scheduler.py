@@ -26,7 +26,8 @@ from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Event, Finished
-from earvoice.policies import parse_policy
+from earvoice.policies import PolicySpec
+from earvoice.policies.choice import choose_policy
 from earvoice.serve.settings import EngineSettings
 from earvoice.session import Interpreter, Request, Resumable, Session, Sharing
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
@@ -110,15 +111,20 @@ class _Task:
 
 
 class Scheduler:
-    """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back."""
+    """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back.
+
+    `own`: the models' own policies; what a client's policy leaves out is as in its model's.
+    """
 
     def __init__(
         self,
         models: Mapping[str, Interpreter],
         settings: EngineSettings,
         clock: Callable[[], Seconds],
+        own: Mapping[str, PolicySpec | None] | None = None,
     ) -> None:
         self._models = models
+        self._own = own or {}
         self._settings = settings
         self._clock = clock
         self._tasks: dict[int, _Task] = {}
@@ -159,7 +165,7 @@ class Scheduler:
         """
         try:
             interpreter = self._interpreter(model)
-            asked = _request(request)
+            asked = _request(request, self._own.get(model))
             if snapshot is None:
                 session = interpreter.open(asked)
             elif isinstance(interpreter, Resumable):
@@ -258,7 +264,7 @@ class Scheduler:
         try:
             changes = dict(item.changes)
             if "policy" in changes:
-                changes["policy"] = parse_policy(changes["policy"])
+                changes["policy"] = choose_policy(self._own.get(task.model), changes["policy"])
             if "glossary" in changes:
                 changes["glossary"] = _glossary(changes["glossary"])
             # One of which nothing is left was overtaken by the next; see `LiveSession`.
@@ -322,12 +328,12 @@ class Scheduler:
         return self._models[model]
 
 
-def _request(options: Mapping[str, Any]) -> Request:
+def _request(options: Mapping[str, Any], own: PolicySpec | None) -> Request:
     policy = options.get("policy")
     return Request(
         src_lang=options["src_lang"],
         tgt_lang=options["tgt_lang"],
-        policy=None if policy is None else parse_policy(policy),
+        policy=None if policy is None else choose_policy(own, policy),
         transcript=bool(options.get("transcript", False)),
         glossary=_glossary(options["glossary"]) if options.get("glossary") else None,
     )

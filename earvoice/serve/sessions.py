@@ -83,7 +83,8 @@ class Sessions:
                 retry_after_s=5.0,
             )
         if live:
-            lag_s = statistics.median(session.lag_s for session in live)
+            now_s = self._clock()
+            lag_s = statistics.median(session.late_s(now_s) for session in live)
             if lag_s > self.settings.admit_lag_s:
                 return Fault(
                     "overloaded",
@@ -177,6 +178,9 @@ class Sessions:
                 _log.warning("token_reused", extra={"session": session.number})
                 self.remove(session, Fault("resume_refused", "a token was used twice"))
             raise Fault("resume_refused", "the token is not (any more) the session's")
+        if message.last_seq > session.last_seq:
+            text = f"last_seq is {message.last_seq}, the last event is {session.last_seq}"
+            raise Fault("resume_refused", text)
         if message.last_seq < session.first_seq - 1:
             raise Fault("resume_refused", "events after last_seq were confirmed and forgotten")
         session.token = secrets.token_urlsafe(24)

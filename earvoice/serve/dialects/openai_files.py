@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from earvoice import captions
 from earvoice.errors import AudioError
@@ -86,6 +87,9 @@ class AudioFiles:
             )
         except FormError as error:
             return answer(413 if error.too_large else 400, str(error), "form_invalid")
+        except OSError:
+            _log.exception("upload_not_stored")
+            return answer(507, "there is no space for the file", "upload_not_stored")
         try:
             asked = self._asked(form, role)
             if isinstance(asked, Response):
@@ -99,7 +103,7 @@ class AudioFiles:
             return answer_of(fault)
         job = _Job(stream, form, asked, settings.limits.max_session_s)
         if asked.streamed:
-            return StreamingResponse(job.streamed(), media_type="text/event-stream")
+            return _Told(job)
         return await _unless_gone(request, job.whole())
 
     def _asked(self, form: Form, role: Role) -> Asked | Response:
@@ -155,6 +159,20 @@ class AudioFiles:
             if fault:
                 return answer(400, text, "unsupported_value", param=param or None)
         return None
+
+
+class _Told(StreamingResponse):
+    """A job's answer in pieces. Its client may be gone before the first is asked for."""
+
+    def __init__(self, job: _Job) -> None:
+        super().__init__(job.streamed(), media_type="text/event-stream")
+        self._job = job
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._job.close()
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
@@ -226,8 +244,12 @@ class _Job:
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
-            self._stream.close()
-            self._form.close()
+            self.close()
+
+    def close(self) -> None:
+        """The session and the file are no longer needed."""
+        self._stream.close()
+        self._form.close()
 
     async def _feed(self) -> None:
         assert self._form.file is not None
