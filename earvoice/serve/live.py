@@ -127,6 +127,7 @@ class LiveSession:
         # Towards the engine.
         self.exact = True  # whether `_items` reach back to the last snapshot
         self.done_s: Seconds = 0.0
+        self.crashes = 0  # engines that died of it since it got further
         self._settings = settings
         self._send = send
         self._resampler = Resampler()
@@ -270,7 +271,8 @@ class LiveSession:
     def said(self, head: Any, now_s: Seconds) -> None:
         """Events of the engine; those known from before a restart are passed over."""
         self.recovering = False
-        self.done_s = max(self.done_s, head["done_s"])
+        if head["done_s"] > self.done_s:
+            self.done_s, self.crashes = head["done_s"], 0
         skip = max(0, self._next_index - head["index"])
         for event in head["events"][skip:]:
             self._next_index += 1

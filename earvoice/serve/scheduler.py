@@ -14,9 +14,10 @@ streams, which cannot be computed together, take turns with the batches: one aft
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -114,6 +115,8 @@ class Scheduler:
     """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back.
 
     `own`: the models' own policies; what a client's policy leaves out is as in its model's.
+    `trying` is told the session that is computed alone next, and 0 after it: who it was if the
+    process dies of it. It is told from the first session on that is opened to be `alone`.
     """
 
     def __init__(
@@ -122,9 +125,12 @@ class Scheduler:
         settings: EngineSettings,
         clock: Callable[[], Seconds],
         own: Mapping[str, PolicySpec | None] | None = None,
+        trying: Callable[[int], None] | None = None,
     ) -> None:
         self._models = models
         self._own = own or {}
+        self._trying = trying
+        self._careful = False
         self._settings = settings
         self._clock = clock
         self._tasks: dict[int, _Task] = {}
@@ -163,6 +169,7 @@ class Scheduler:
         `speaker`: sessions of one model that say the same one here are fed the same audio; it is
         encoded once for them, where the model can.
         """
+        self._careful = self._careful or alone
         try:
             interpreter = self._interpreter(model)
             asked = _request(request, self._own.get(model))
@@ -204,6 +211,18 @@ class Scheduler:
             outputs += self._pull(task)
         return [*outputs, *self._batch(), *self._end()]
 
+    @contextlib.contextmanager
+    def _told(self, number: int) -> Iterator[None]:
+        """While a session is computed alone (0: several are)."""
+        if not number or not self._careful or self._trying is None:
+            yield
+            return
+        self._trying(number)
+        try:
+            yield
+        finally:
+            self._trying(0)
+
     def _sessions_of(self, model: str, speaker: int) -> list[Session]:
         tasks = self._tasks.values()
         return [task.session for task in tasks if (task.model, task.speaker) == (model, speaker)]
@@ -219,7 +238,8 @@ class Scheduler:
         batch = [task for task in ready if task.model == first.model and not task.alone]
         batch = [first] if first.alone else batch[: self._settings.max_batch]
         self.last_batch = len(batch)
-        return self._advance(self._models[first.model], batch)
+        with self._told(first.number if len(batch) == 1 else 0):
+            return self._advance(self._models[first.model], batch)
 
     def _end(self) -> list[Output]:
         """Finish one stream that has nothing before its end, the one furthest behind."""
@@ -232,7 +252,8 @@ class Scheduler:
         task.items += 1
         self.last_batch = max(1, self.last_batch)
         try:
-            return [self._said(task, task.session.finish())]
+            with self._told(task.number):
+                return [self._said(task, task.session.finish())]
         except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
             return [self._failed(task, error)]
 

@@ -65,7 +65,11 @@ def uvicorn_config(
         proxy_headers=False,
     )
     if tls is not None:
-        config.load()
+        try:
+            config.load()
+        except ssl.SSLError as error:
+            text = f"--tls-cert {certificate} and --tls-key {key} are no certificate and its key"
+            raise ListenError(f"{text}, both PEM: {error}") from error
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config

@@ -18,9 +18,11 @@ from starlette.requests import Request
 from websockets.asyncio.server import serve as serve_socket
 
 from earvoice.audio import Audio
-from earvoice.errors import AudioError
+from earvoice.cli.serve_engine import load_models
+from earvoice.errors import AudioError, UsageError
+from earvoice.serve.app import LiveServer
 from earvoice.serve.auth import Gate
-from earvoice.serve.client import Client
+from earvoice.serve.client import Client, ServerError
 from earvoice.serve.dialects import multipart
 from earvoice.serve.dialects.openai_files import AudioFiles
 from earvoice.serve.engine import ServedModel
@@ -37,11 +39,13 @@ from earvoice.serve.protocol import (
     Started,
     write,
 )
+from earvoice.serve.rooms import Viewer
+from earvoice.serve.server import ListenError, uvicorn_config
 from earvoice.serve.sessions import Sessions
 from earvoice.serve.settings import Limits, ServeSettings
 from earvoice.testing import FakeInterpreter
 from tests.serve.here import HereEngine, served_alone
-from tests.serve.running import running, sound
+from tests.serve.running import collect, expected, paced, packets, running, sound
 from tests.srt import validated_srt
 
 WEB = Path(__file__).parents[2] / "earvoice/serve/web"
@@ -318,7 +322,98 @@ def test_a_file_that_does_not_fit_on_the_disk_is_an_answer(monkeypatch):
     engine.close()
 
 
+def test_a_session_that_fails_outside_the_engine_frees_its_row_in_it():
+    sessions, engine = server_here(served_alone(counting()))
+    session = began(sessions)
+    session.hear(pack_audio(0, Audio.of(sound(0.5))))
+    session.fail(Fault("audio_invalid", "the rest of the file is no audio"))
+    sessions.remove(session)
+    engine.run()
+    assert not engine._engine._scheduler._tasks
+    engine.close()
+
+
+# ------------------------------------------------------------------ engines that die of a session
+
+DYING = """
+import os, sys
+from tests.serve import fake_engine as fake
+from earvoice.serve.engine import ServedModel, run
+from earvoice.serve.settings import EngineSettings
+import numpy, socket
+def words(chunk):
+    if chunk.samples.size and numpy.abs(chunk.samples).max() > 0.9:
+        os._exit(3)
+    return fake.words(chunk)
+model = fake.FakeInterpreter(words, chunk_samples=fake.CHUNK)
+sock = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
+run(sock, {"plain": ServedModel("plain", model, ("en",), ("de",))}, EngineSettings())
+"""
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_a_session_that_engines_die_of_is_given_up_and_the_others_go_on(at_end):
+    good, bad = sound(3.0, 1), sound(1.05, 2)
+    bad[-10 if at_end else 8000] = 0.95
+
+    async def say(samples):
+        async for packet in paced(packets(samples), 0.05):
+            yield packet
+        await asyncio.sleep(0)
+
+    async def run(url):
+        streams = [Client(url), Client(url)]
+        sounds = [say(good), say(bad)]
+        said = [collect(client, audio) for client, audio in zip(streams, sounds, strict=True)]
+        return await asyncio.gather(*said, return_exceptions=True)
+
+    with running(engines=[sys.executable, "-c", DYING]) as up:
+        heard, failed = asyncio.run(asyncio.wait_for(run(up.url), 120))
+        assert isinstance(failed, ServerError)
+        assert failed.code == "worker_lost"
+        assert [stamped.event for stamped in heard] == expected(good)
+        assert up.sessions.engine.starts <= 5
+
+
 # ------------------------------------------------------------------ signals
+
+
+class Deaf:
+    """A connection whose client reads nothing."""
+
+    async def closing(self, reason, in_s):
+        await asyncio.sleep(60)
+
+
+def test_who_reads_nothing_does_not_hold_up_the_end():
+    with running(drain_s=0.3) as up:
+        up.live._connections |= {Deaf(), Deaf()}
+        began_s = time.monotonic()
+        asyncio.run(asyncio.wait_for(up.live.drain(), 30))
+        assert time.monotonic() - began_s < 10
+        up.live._connections.clear()
+
+
+def test_an_audience_is_told_that_the_server_shuts_down():
+    sessions, engine = server_here(served_alone(counting()))
+    viewer = Viewer(sessions.rooms.open("hall"))
+    viewer.room.viewers.add(viewer)
+    sessions.rooms.closing("the server shuts down", 5.0)
+    assert viewer.wake.is_set()
+    told = [json.loads(text) for text in viewer.take()]
+    assert told[0] == {"type": "closing", "reason": "the server shuts down", "in_s": 5.0}
+    assert [message["type"] for message in told[1:]] == ["room"]
+    assert viewer.take() == []
+    engine.close()
+
+
+def test_files_that_are_no_certificate_are_named(tmp_path):
+    files = tmp_path / "c.pem", tmp_path / "k.pem"
+    for file in files:
+        file.write_text("none")
+    with pytest.raises(ListenError, match="--tls-cert .*c.pem and --tls-key .*k.pem are no"):
+        uvicorn_config(LiveServer(["true"], ServeSettings()), "127.0.0.1", 0, files)
+
 
 LOADING = """
 import sys
@@ -346,6 +441,11 @@ def test_a_signal_while_models_load_ends_the_server_and_its_engine(number):
     assert process.returncode == 0
     assert told == ""
     assert not Path(f"/proc/{engine}").exists()
+
+
+def test_a_model_of_several_microphones_is_refused_before_anyone_speaks_to_it():
+    with pytest.raises(UsageError, match="--model jstar-mini-en-es hears with 5 microphones"):
+        load_models(["jstar-mini-en-es"], 1, 1)
 
 
 # ------------------------------------------------------------------ subtitles of the page

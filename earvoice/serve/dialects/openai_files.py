@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,11 +100,15 @@ class AudioFiles:
             return answer(400, str(error), "form_invalid")
         except Fault as fault:
             form.close()
+            self._count(fault)
             return answer_of(fault)
-        job = _Job(stream, form, asked, settings.limits.max_session_s)
+        job = _Job(stream, form, asked, settings.limits.max_session_s, self._count)
         if asked.streamed:
             return _Told(job)
         return await _unless_gone(request, job.whole())
+
+    def _count(self, fault: Fault) -> None:
+        self._sessions.metrics.errors.labels(fault.code).inc()
 
     def _asked(self, form: Form, role: Role) -> Asked | Response:
         """What the form says, or why it is refused. Errors: `FormError`, `Fault`."""
@@ -198,8 +202,16 @@ async def _gone(request: Request) -> None:
 class _Job:
     """One file: fed while what is said is read."""
 
-    def __init__(self, stream: NativeStream, form: Form, asked: Asked, max_s: float) -> None:
+    def __init__(
+        self,
+        stream: NativeStream,
+        form: Form,
+        asked: Asked,
+        max_s: float,
+        count: Callable[[Fault], None],
+    ) -> None:
         self._stream, self._form, self._asked, self._max_s = stream, form, asked, max_s
+        self._count = count
         self._failed: Exception | None = None
 
     async def whole(self) -> Response:
@@ -237,7 +249,8 @@ class _Job:
                 if event.stream.role == self._asked.role:
                     yield Stamped(message.seq, message.heard_s, message.wall_s, event)
             await feeder
-        except Fault:
+        except Fault as fault:
+            self._count(fault)
             if isinstance(self._failed, AudioError):
                 raise self._failed from None
             raise
