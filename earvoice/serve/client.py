@@ -127,7 +127,7 @@ class Client:
         self._progressed = False
         self._greeted_s = math.inf  # when this connection began to be one
         # Since which sample, and what; until audio after them is confirmed, as they may be lost.
-        self._controls: deque[tuple[Samples, str]] = deque()
+        self._controls: deque[tuple[Samples, Update]] = deque()
         self._next_control = 0
         self._fault = ""  # code of the last error that ended a connection, for as long as it lasts
         self._out: asyncio.Queue[Stamped | Exception | None] = asyncio.Queue()
@@ -151,8 +151,14 @@ class Client:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def update(self, **changes: Any) -> None:
-        """Change `policy` or `tgt_lang` from here on."""
-        self._controls.append((self._heard, write(Update(**changes))))
+        """Change `policy`, `tgt_lang` or `glossary` from here on."""
+        asked = Update(**changes)
+        waits = self._next_control < len(self._controls)
+        if waits and self._controls[-1][0] == self._heard:
+            # Of changes at one place one message: a server takes only so many at once.
+            _, before = self._controls.pop()
+            asked = before.model_copy(update={name: getattr(asked, name) for name in changes})
+        self._controls.append((self._heard, asked))
         self._changed.set()
 
     async def _take(self, packets: AsyncIterator[Audio]) -> None:
@@ -342,11 +348,11 @@ class Client:
     async def _say_changes(self, socket: ClientConnection, place: Samples) -> None:
         """Updates that belong before sample `place`; again on a new connection, if unconfirmed."""
         while self._next_control < len(self._controls):
-            since, text = self._controls[self._next_control]
+            since, asked = self._controls[self._next_control]
             if since > place:
                 return
             self._next_control += 1
-            await socket.send(text)
+            await socket.send(write(asked))
 
     def _parts(self, packet: _Packet) -> Iterator[tuple[Samples, bytes]]:
         """A packet in frames that the server takes."""

@@ -175,6 +175,15 @@ def test_a_change_that_a_broken_line_lost_is_said_again_at_its_place():
     assert got == [1600, "update", 3200, 4800, 6400]
 
 
+def test_changes_at_one_place_that_wait_for_a_connection_are_one():
+    client = Client("http://127.0.0.1:1")
+    for k in range(1, 40):
+        client.update(policy=f"wait-k:k={k}")
+    client.update(tgt_lang="es")
+    ((place, asked),) = client._controls
+    assert (place, asked.policy, asked.tgt_lang) == (0, "wait-k:k=39", "es")
+
+
 PAGE = """
 globalThis.location = { origin: "http://x" };
 globalThis.setInterval = () => 0;
