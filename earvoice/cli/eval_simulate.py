@@ -21,8 +21,8 @@ from earvoice.cli.eval_run_folder import (
 )
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
 from earvoice.errors import AudioError, UsageError
-from earvoice.interop.opening import OFFLINE
 from earvoice.policies import policy_kinds
+from earvoice.policies.choice import OFFLINE
 
 if TYPE_CHECKING:
     from earvoice.eval.simulate import Failed, Recording
@@ -187,8 +187,8 @@ def _system(args: argparse.Namespace) -> _System:
 
 
 def _model(args: argparse.Namespace) -> _System:
-    from earvoice.interop.opening import choose_policy
     from earvoice.policies import format_policy
+    from earvoice.policies.choice import choose_policy
     from earvoice.session import Request
     from earvoice.zoo import find_model
 

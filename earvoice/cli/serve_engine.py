@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from earvoice.errors import EarvoiceError
+from earvoice.errors import EarvoiceError, UsageError
 from earvoice.serve.engine import ServedModel, run
 from earvoice.serve.settings import EngineSettings
 from earvoice.zoo import find_model
@@ -51,6 +51,12 @@ def load_models(names: Sequence[str], rows: int, threads: int) -> dict[str, Serv
     for name in names:
         card = find_model(name)
         interpreter = load(card.path, rows=rows)
+        microphones = getattr(interpreter, "microphones", 1)
+        if microphones != 1:
+            raise UsageError(
+                f"--model {card.name} hears with {microphones} microphones; a server mixes what "
+                "it is sent to one channel"
+            )
         models[card.name] = ServedModel(
             card.name,
             interpreter,
@@ -59,6 +65,7 @@ def load_models(names: Sequence[str], rows: int, threads: int) -> dict[str, Serv
             getattr(interpreter, "takes_terms", "none"),
             getattr(interpreter, "gives_transcript", False),
             card.directions,
+            card.policy,
         )
     return models
 

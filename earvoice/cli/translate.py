@@ -23,8 +23,8 @@ from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
 from earvoice.cli.terminal import AudioBar, LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
 from earvoice.errors import EarvoiceError, UsageError
-from earvoice.interop.opening import OFFLINE, choose_policy
 from earvoice.policies import PolicySpec, policy_kinds
+from earvoice.policies.choice import OFFLINE, choose_policy
 from earvoice.session import Request, Session
 from earvoice.text.languages import language
 from earvoice.units import Seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from earvoice.units import Seconds
 WEB = Path(__file__).parent / "web"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SWEEP_S: Seconds = 1.0
+_SHUTS_DOWN = "the server shuts down"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; base-uri 'none'; "
@@ -75,15 +77,23 @@ class LiveServer:
     async def drain(self) -> None:
         """Take no more sessions, tell those there are, and give them time to end."""
         self.sessions.draining = True
-        left_s = self.settings.drain_s
-        for connection in list(self._connections):
-            await connection.closing("the server shuts down", left_s)
-        while (self.sessions.live or self.sessions.unread) and left_s > 0:
+        drain_s = self.settings.drain_s
+        end_s = time.monotonic() + drain_s
+        self.sessions.rooms.closing(_SHUTS_DOWN, drain_s)
+        # Beside the waiting: one that reads nothing is not told, and holds nobody up.
+        told = [connection.closing(_SHUTS_DOWN, drain_s) for connection in self._connections]
+        telling = asyncio.gather(*told, return_exceptions=True)
+        await asyncio.wait({telling}, timeout=0.1)
+        while (self.sessions.live or self.sessions.unread) and time.monotonic() < end_s:
             await asyncio.sleep(0.1)
-            left_s -= 0.1
+        telling.cancel()
         for session in list(self.sessions.live):
-            self.sessions.remove(session, Fault("going_away", "the server shuts down"))
+            self.sessions.remove(session, Fault("going_away", _SHUTS_DOWN))
         await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """End the engine, also one that is still loading."""
+        await self.sessions.engine.stop()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -93,7 +103,7 @@ class LiveServer:
             yield
         finally:
             sweeper.cancel()
-            await self.sessions.engine.stop()
+            await self.stop()
 
     async def _sweep(self) -> None:
         while True:

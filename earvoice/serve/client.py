@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from earvoice.audio import Audio, Resampler
-from earvoice.errors import EarvoiceError, UsageError
+from earvoice.errors import AudioError, EarvoiceError, UsageError
 from earvoice.events import Stamped, from_json
 from earvoice.serve.frames import pack_frame
 from earvoice.serve.liveness import PONG_S, SILENCE_S
@@ -126,7 +126,9 @@ class Client:
         self._stamp = 0
         self._progressed = False
         self._greeted_s = math.inf  # when this connection began to be one
-        self._controls: deque[str] = deque()
+        # Since which sample, and what; until audio after them is confirmed, as they may be lost.
+        self._controls: deque[tuple[Samples, Update]] = deque()
+        self._next_control = 0
         self._fault = ""  # code of the last error that ended a connection, for as long as it lasts
         self._out: asyncio.Queue[Stamped | Exception | None] = asyncio.Queue()
 
@@ -149,8 +151,14 @@ class Client:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def update(self, **changes: Any) -> None:
-        """Change `policy` or `tgt_lang` from here on."""
-        self._controls.append(write(Update(**changes)))
+        """Change `policy`, `tgt_lang` or `glossary` from here on."""
+        asked = Update(**changes)
+        waits = self._next_control < len(self._controls)
+        if waits and self._controls[-1][0] == self._heard:
+            # Of changes at one place one message: a server takes only so many at once.
+            _, before = self._controls.pop()
+            asked = before.model_copy(update={name: getattr(asked, name) for name in changes})
+        self._controls.append((self._heard, asked))
         self._changed.set()
 
     async def _take(self, packets: AsyncIterator[Audio]) -> None:
@@ -161,6 +169,11 @@ class Client:
                 if self._heard == 0 and not self._packets:
                     resampler = Resampler() if audio.rate_hz not in RATES_HZ else None
                     self._rate_hz = SAMPLE_RATE if resampler else audio.rate_hz
+                if resampler is None and audio.rate_hz != self._rate_hz:
+                    raise AudioError(
+                        f"the audio changed from {self._rate_hz} Hz to {audio.rate_hz} Hz; "
+                        "a stream keeps its rate"
+                    )
                 samples = resampler.push(audio) if resampler else audio.mono()
                 await self._put(samples)
             if resampler is not None:
@@ -298,7 +311,7 @@ class Client:
     def _go_to(self, received: Samples) -> None:
         """Send on from sample `received`."""
         self._forget(received)
-        self._next = 0
+        self._next = self._next_control = 0
         start = self._packets[0].offset if self._packets else self._heard
         self.counts.resent_samples += max(0, self._sent - start)
 
@@ -306,6 +319,9 @@ class Client:
         while self._packets and self._packets[0].offset + self._packets[0].size <= received:
             self._packets.popleft()
             self._next = max(0, self._next - 1)
+        while self._controls and self._controls[0][0] < received:
+            self._controls.popleft()
+            self._next_control = max(0, self._next_control - 1)
 
     async def _send(self, socket: ClientConnection) -> None:
         finished = False
@@ -313,14 +329,14 @@ class Client:
         while True:
             while self._next < len(self._packets):
                 packet = self._packets[self._next]
+                await self._say_changes(socket, packet.offset)
                 self._next += 1
                 for offset, pcm in self._parts(packet):
                     await socket.send(pack_frame(offset, pcm))
                 self._sent = max(self._sent, packet.offset + packet.size)
                 self.counts.sent_samples = self._sent
                 spoke_s = time.monotonic()
-            while self._controls:
-                await socket.send(self._controls.popleft())
+            await self._say_changes(socket, self._heard)
             if self._source_done and not finished and self._next >= len(self._packets):
                 finished = True
                 await socket.send(write(Finish(samples=self._heard)))
@@ -328,6 +344,15 @@ class Client:
                 await socket.send(write(Ping()))
                 spoke_s = time.monotonic()
             await self._wait(1.0)
+
+    async def _say_changes(self, socket: ClientConnection, place: Samples) -> None:
+        """Updates that belong before sample `place`; again on a new connection, if unconfirmed."""
+        while self._next_control < len(self._controls):
+            since, asked = self._controls[self._next_control]
+            if since > place:
+                return
+            self._next_control += 1
+            await socket.send(write(asked))
 
     def _parts(self, packet: _Packet) -> Iterator[tuple[Samples, bytes]]:
         """A packet in frames that the server takes."""

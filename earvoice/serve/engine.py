@@ -5,11 +5,12 @@ network process nor a long step of a model stops the others from taking messages
 
     from the network process   open, audio, update, mark, finish, close, ping, stop
     to the network process     ready, opened, said, snapshot, failed, rebuild, update_failed,
-                               marked, step, pong
+                               marked, step, trying, pong
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from earvoice.events import to_json
+from earvoice.policies import PolicySpec
 from earvoice.serve.scheduler import Item, Output, Scheduler, Snapshot
 from earvoice.serve.settings import EngineSettings
 from earvoice.serve.wire import Message, Unpacker, pack
@@ -43,6 +45,8 @@ class ServedModel:
     """Whether it can give the words spoken."""
     directions: tuple[tuple[str, str], ...] = ()
     """Source and target of each, where not every source goes into every target."""
+    policy: PolicySpec | None = None
+    """Its own; what a client's policy leaves out is as in this one."""
 
 
 @dataclass
@@ -79,9 +83,11 @@ class _Engine:
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         interpreters = {name: model.interpreter for name, model in models.items()}
-        self._scheduler = Scheduler(interpreters, settings, time.monotonic)
+        own = {name: model.policy for name, model in models.items()}
+        self._scheduler = Scheduler(interpreters, settings, time.monotonic, own, self._try)
         self._load = load
         self._stopped = False
+        self._sending = threading.Lock()
 
     def run(self) -> None:
         reader = threading.Thread(target=self._read, daemon=True)
@@ -194,9 +200,18 @@ class _Engine:
     def _write(self) -> None:
         try:
             while (message := self._outbox.get()) is not None:
-                self._sock.sendall(pack(message))
+                self._send_now(message)
         except OSError:
             self._inbox.put(None)
+
+    def _send_now(self, message: Message) -> None:
+        with self._sending:
+            self._sock.sendall(pack(message))
+
+    def _try(self, number: int) -> None:
+        """At once: what comes next may end this process, and whatever waits to be written."""
+        with contextlib.suppress(OSError):
+            self._send_now(Message("trying", number))
 
 
 def _describe(model: ServedModel) -> dict[str, object]:

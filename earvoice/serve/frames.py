@@ -88,7 +88,7 @@ class FrameReader:
         again = (self.received - offset) * self._width
         if again:
             # What came before is sent again: it replaces a sample that was cut.
-            if len(pcm) < again:
+            if len(pcm) <= again:
                 return None
             pcm, self._rest = pcm[again:], b""
         data = self._rest + bytes(pcm)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from earvoice.audio import Resampler
+from earvoice.audio.signal import FULL_SCALE_LIMIT
 from earvoice.serve.errors import Fault
 from earvoice.serve.frames import FrameReader
 from earvoice.serve.protocol import DraftMessage, EventMessage, write
@@ -126,6 +127,7 @@ class LiveSession:
         # Towards the engine.
         self.exact = True  # whether `_items` reach back to the last snapshot
         self.done_s: Seconds = 0.0
+        self.crashes = 0  # engines that died of it since it got further
         self._settings = settings
         self._send = send
         self._resampler = Resampler()
@@ -147,6 +149,13 @@ class LiveSession:
     def lag_s(self) -> Seconds:
         """Audio received and not yet processed."""
         return 0.0 if self.finished else max(0.0, self.heard_s - self.done_s)
+
+    def late_s(self, now_s: Seconds) -> Seconds:
+        """The lag, counted only as far as real time would have had it heard.
+
+        A recording that is fed faster than it is spoken lags, and is not late.
+        """
+        return max(0.0, min(self.lag_s, now_s - self.opened_s - self.done_s))
 
     @property
     def most_lag_s(self) -> Seconds:
@@ -262,14 +271,17 @@ class LiveSession:
     def said(self, head: Any, now_s: Seconds) -> None:
         """Events of the engine; those known from before a restart are passed over."""
         self.recovering = False
-        self.done_s = max(self.done_s, head["done_s"])
+        if head["done_s"] > self.done_s:
+            self.done_s, self.crashes = head["done_s"], 0
         skip = max(0, self._next_index - head["index"])
         for event in head["events"][skip:]:
             self._next_index += 1
             self._say(event, now_s)
-        if len(self.events) > self._settings.limits.max_kept_events:
+        most = self._settings.limits.max_kept_events
+        if len(self.events) > most:
+            # Those beyond the limit only: a client whose line breaks may not have the newest.
             slowest = min((sub.cursor for sub in self._subscriptions), default=self.last_seq)
-            self._forget_to(slowest)
+            self._forget_to(min(slowest, self.last_seq - most))
         self._wake()
 
     def saved(self, message: Message) -> None:
@@ -334,6 +346,8 @@ class LiveSession:
     def _hear(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         if not samples.size:
             return
+        # A filter overshoots: what was legal before it may not be after it.
+        samples = np.clip(samples, -FULL_SCALE_LIMIT, FULL_SCALE_LIMIT)
         item = Item("audio", np.ascontiguousarray(samples))
         for session in (self, *self.followers):
             if not session.over:

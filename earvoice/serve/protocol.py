@@ -78,7 +78,8 @@ class Start(_ClientMessage):
     src_lang: _Tag | None = None
     tgt_lang: _Tag | None = None
     policy: _Policy | None = None
-    """When to write, such as `wait-k:k=3,n=3`; None: the model's own."""
+    """When to write, such as `wait-k:k=3,n=3` or `offline`; what is left out is as in the model's
+    own, and so is None."""
     transcript: bool = False
     """Also the words spoken, where the model gives them."""
     drafts: bool = True

@@ -34,6 +34,7 @@ from earvoice.serve.settings import ServeSettings
 
 WEB = Path(__file__).parent / "web"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _MAX_BODY_BYTES = 4096
 _STATUS = {"overloaded": 503, "request_refused": 409}
 
@@ -127,7 +128,7 @@ class RoomRoutes:
         return Response(picture.getvalue(), media_type="image/svg+xml")
 
     def _url(self, request: HTTPConnection, name: str) -> str:
-        base = self._settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        base = self._settings.public_url or f"{request.scope['scheme']}://{_host(request)}"
         return f"{base.rstrip('/')}/room/{name}"
 
     async def _watch(self, socket: WebSocket) -> None:
@@ -146,6 +147,15 @@ class RoomRoutes:
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         await ViewerConnection(socket, room, self._settings, self._metrics).run()
+
+
+def _host(request: HTTPConnection) -> str:
+    """The server as the request names it; where that is no name, the address it came to."""
+    named = request.headers.get("host", "")
+    if _HOST.fullmatch(named):
+        return named
+    host, port = request.scope["server"]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _body(request: Request) -> bytes:

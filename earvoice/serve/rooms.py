@@ -24,7 +24,7 @@ from collections.abc import Callable
 from earvoice.agent.foreign import clean
 from earvoice.serve.errors import Fault
 from earvoice.serve.live import LiveSession
-from earvoice.serve.protocol import DraftMessage, EventMessage, write
+from earvoice.serve.protocol import Closing, DraftMessage, EventMessage, write
 from earvoice.serve.room_messages import (
     Caption,
     Captions,
@@ -49,6 +49,7 @@ class Viewer:
         self.channel: Channel | None = None
         self.after = -1
         self.wake = asyncio.Event()
+        self.notice = ""  # a message that is sent before all others, once
         self._draft_seen = -1
         self._room_seen = -1
 
@@ -60,7 +61,8 @@ class Viewer:
     def take(self) -> list[str]:
         """The messages to send now: one about the room, one with captions, or none."""
         self.wake.clear()
-        texts = []
+        texts = [self.notice] if self.notice else []
+        self.notice = ""
         if self._room_seen != self.room.changes:
             self._room_seen = self.room.changes
             texts.append(self.room.message())
@@ -366,6 +368,13 @@ class Rooms:
         if room.speaker is not None and room.speaker.owner is not None:
             raise Fault("request_refused", "the room has a speaker already")
         return room
+
+    def closing(self, reason: str, in_s: Seconds) -> None:
+        """Tell every viewer that the server will close."""
+        for room in self._by_name.values():
+            for viewer in room.viewers:
+                viewer.notice = write(Closing(reason=reason, in_s=in_s))
+                viewer.wake.set()
 
     def left(self, session: LiveSession) -> None:
         """A session is gone."""

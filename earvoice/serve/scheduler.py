@@ -14,9 +14,10 @@ streams, which cannot be computed together, take turns with the batches: one aft
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,7 +27,8 @@ from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Event, Finished
-from earvoice.policies import parse_policy
+from earvoice.policies import PolicySpec
+from earvoice.policies.choice import choose_policy
 from earvoice.serve.settings import EngineSettings
 from earvoice.session import Interpreter, Request, Resumable, Session, Sharing
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
@@ -110,15 +112,25 @@ class _Task:
 
 
 class Scheduler:
-    """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back."""
+    """Sessions of several models. Not thread-safe; `clock` gives seconds that never go back.
+
+    `own`: the models' own policies; what a client's policy leaves out is as in its model's.
+    `trying` is told the session that is computed alone next, and 0 after it: who it was if the
+    process dies of it. It is told from the first session on that is opened to be `alone`.
+    """
 
     def __init__(
         self,
         models: Mapping[str, Interpreter],
         settings: EngineSettings,
         clock: Callable[[], Seconds],
+        own: Mapping[str, PolicySpec | None] | None = None,
+        trying: Callable[[int], None] | None = None,
     ) -> None:
         self._models = models
+        self._own = own or {}
+        self._trying = trying
+        self._careful = False
         self._settings = settings
         self._clock = clock
         self._tasks: dict[int, _Task] = {}
@@ -157,9 +169,10 @@ class Scheduler:
         `speaker`: sessions of one model that say the same one here are fed the same audio; it is
         encoded once for them, where the model can.
         """
+        self._careful = self._careful or alone
         try:
             interpreter = self._interpreter(model)
-            asked = _request(request)
+            asked = _request(request, self._own.get(model))
             if snapshot is None:
                 session = interpreter.open(asked)
             elif isinstance(interpreter, Resumable):
@@ -198,6 +211,18 @@ class Scheduler:
             outputs += self._pull(task)
         return [*outputs, *self._batch(), *self._end()]
 
+    @contextlib.contextmanager
+    def _told(self, number: int) -> Iterator[None]:
+        """While a session is computed alone (0: several are)."""
+        if not number or not self._careful or self._trying is None:
+            yield
+            return
+        self._trying(number)
+        try:
+            yield
+        finally:
+            self._trying(0)
+
     def _sessions_of(self, model: str, speaker: int) -> list[Session]:
         tasks = self._tasks.values()
         return [task.session for task in tasks if (task.model, task.speaker) == (model, speaker)]
@@ -213,7 +238,8 @@ class Scheduler:
         batch = [task for task in ready if task.model == first.model and not task.alone]
         batch = [first] if first.alone else batch[: self._settings.max_batch]
         self.last_batch = len(batch)
-        return self._advance(self._models[first.model], batch)
+        with self._told(first.number if len(batch) == 1 else 0):
+            return self._advance(self._models[first.model], batch)
 
     def _end(self) -> list[Output]:
         """Finish one stream that has nothing before its end, the one furthest behind."""
@@ -226,7 +252,8 @@ class Scheduler:
         task.items += 1
         self.last_batch = max(1, self.last_batch)
         try:
-            return [self._said(task, task.session.finish())]
+            with self._told(task.number):
+                return [self._said(task, task.session.finish())]
         except Exception as error:  # noqa: BLE001 - a model's fault must not end the others
             return [self._failed(task, error)]
 
@@ -258,7 +285,7 @@ class Scheduler:
         try:
             changes = dict(item.changes)
             if "policy" in changes:
-                changes["policy"] = parse_policy(changes["policy"])
+                changes["policy"] = choose_policy(self._own.get(task.model), changes["policy"])
             if "glossary" in changes:
                 changes["glossary"] = _glossary(changes["glossary"])
             # One of which nothing is left was overtaken by the next; see `LiveSession`.
@@ -322,12 +349,12 @@ class Scheduler:
         return self._models[model]
 
 
-def _request(options: Mapping[str, Any]) -> Request:
+def _request(options: Mapping[str, Any], own: PolicySpec | None) -> Request:
     policy = options.get("policy")
     return Request(
         src_lang=options["src_lang"],
         tgt_lang=options["tgt_lang"],
-        policy=None if policy is None else parse_policy(policy),
+        policy=None if policy is None else choose_policy(own, policy),
         transcript=bool(options.get("transcript", False)),
         glossary=_glossary(options["glossary"]) if options.get("glossary") else None,
     )

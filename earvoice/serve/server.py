@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import ssl
 import sys
@@ -36,7 +37,7 @@ def serve(live: LiveServer, address: Address) -> None:
     config = uvicorn_config(live, address.host, address.port, address.tls)
     server = _Server(config, live)
     server.run()
-    if not server.started:
+    if not server.started and not server.given_up:
         raise ListenError(f"cannot listen on {address.host}:{address.port}; see the log above")
 
 
@@ -64,7 +65,11 @@ def uvicorn_config(
         proxy_headers=False,
     )
     if tls is not None:
-        config.load()
+        try:
+            config.load()
+        except ssl.SSLError as error:
+            text = f"--tls-cert {certificate} and --tls-key {key} are no certificate and its key"
+            raise ListenError(f"{text}, both PEM: {error}") from error
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config
@@ -76,6 +81,7 @@ class _Server(uvicorn.Server):
         self._live = live
         self._drain: asyncio.Task[None] | None = None
         self._signals = 0
+        self.given_up = False  # a signal came before there was anything to drain
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Listen, then say where, for whoever started this."""
@@ -91,10 +97,22 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; a second one, or Ctrl-C, does not wait."""
         self._signals += 1
+        if not self.started:  # models may load for minutes
+            self._loop().call_soon_threadsafe(self._give_up)
+            return
         if self._signals > 1 or sig == signal.SIGINT:
             self.should_exit = True
             return
         self._loop().call_soon_threadsafe(self._begin_drain)
+
+    def _give_up(self) -> None:
+        if not self.started:
+            self.given_up = True
+            # A start that is broken off is no error of the application.
+            logging.getLogger("uvicorn.error").disabled = True
+            self._serving.cancel()
+        else:
+            self._begin_drain()
 
     def _begin_drain(self) -> None:
         self._drain = self._loop().create_task(self._drain_then_exit())
@@ -109,4 +127,11 @@ class _Server(uvicorn.Server):
     async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """As uvicorn's, remembering the loop for the signals."""
         self._running = asyncio.get_running_loop()
-        await super().serve(sockets)  # type: ignore[arg-type]
+        self._serving = asyncio.ensure_future(super().serve(sockets))  # type: ignore[arg-type]
+        try:
+            await self._serving
+        except asyncio.CancelledError:
+            if not self.given_up:
+                raise
+            # The application is still starting; what it has started ends with it.
+            await self._live.stop()

@@ -21,6 +21,7 @@ from earvoice.serve.worker import Engine
 from earvoice.units import Seconds
 
 _log = logging.getLogger("earvoice.serve")
+_CRASHES = 2
 
 
 class Sessions:
@@ -44,11 +45,12 @@ class Sessions:
         self._by_id: dict[str, LiveSession] = {}
         self._by_number: dict[int, LiveSession] = {}
         self._next_number = 1
+        self._careful = False  # the last engine died by itself, perhaps of a session
         self.engine: Engines = (
             engines(self)
             if callable(engines)
             else Engine(
-                engines, settings.engine, self.engine_said, self.engine_up, self.engine_lost
+                engines, settings.engine, self.engine_said, self.engine_up, self._engine_died
             )
         )
 
@@ -83,7 +85,8 @@ class Sessions:
                 retry_after_s=5.0,
             )
         if live:
-            lag_s = statistics.median(session.lag_s for session in live)
+            now_s = self._clock()
+            lag_s = statistics.median(session.late_s(now_s) for session in live)
             if lag_s > self.settings.admit_lag_s:
                 return Fault(
                     "overloaded",
@@ -177,6 +180,9 @@ class Sessions:
                 _log.warning("token_reused", extra={"session": session.number})
                 self.remove(session, Fault("resume_refused", "a token was used twice"))
             raise Fault("resume_refused", "the token is not (any more) the session's")
+        if message.last_seq > session.last_seq:
+            text = f"last_seq is {message.last_seq}, the last event is {session.last_seq}"
+            raise Fault("resume_refused", text)
         if message.last_seq < session.first_seq - 1:
             raise Fault("resume_refused", "events after last_seq were confirmed and forgotten")
         session.token = secrets.token_urlsafe(24)
@@ -207,7 +213,8 @@ class Sessions:
                 self.remove(follower, fault)
         if fault is not None:
             session.fail(fault)
-        if not session.over or fault is not None:
+        if not session.finished or fault is not None:
+            # Also one that failed here, of which the engine knows nothing.
             self.engine.send(Message("close", session.number))
         session.span.set_attribute("audio_s", round(session.heard_s, 3))
         session.span.set_attribute("events", session.last_seq + 1)
@@ -282,7 +289,7 @@ class Sessions:
     def engine_up(self, sessions: Collection[int] | None = None) -> None:
         """These sessions (or all) are opened again, on the engine there is for them now."""
         for session in self._those(sessions):
-            session.open()
+            session.open(alone=self._careful)
 
     def engine_lost(self, sessions: Collection[int] | None = None) -> None:
         """The engine of these sessions (or all) is gone."""
@@ -290,6 +297,22 @@ class Sessions:
         for session in self._those(sessions):
             session.recovering = True
             session.span.add_event("engine_lost")
+
+    def _engine_died(self, crashed: bool, tried: int) -> None:
+        """The engine process is gone; `crashed`: by itself, as it computed session `tried` alone.
+
+        If it was a session's audio that killed it, the next one would die of it, too, and take
+        all others along for ever. So they are computed alone until they have caught up, and one
+        that an engine dies of twice is given up.
+        """
+        self._careful = crashed
+        session = self._by_number.get(tried) if crashed else None
+        if session is not None:
+            session.crashes += 1
+            if session.crashes >= _CRASHES:
+                _log.error("session_kills_engines", extra={"session": session.number})
+                session.fail(Fault("worker_lost", "the engine dies of this session's audio"))
+        self.engine_lost()
 
     def can_move(self, session: int) -> bool:
         """Whether another engine would need little of its audio again."""

@@ -102,7 +102,8 @@ class ServeSettings(Config):
 
     max_sessions: Count = 64
     admit_lag_s: Positive = 5.0
-    """No new session while the median lag of the others is above this."""
+    """No new session while the median lag of the others is above this, counted only as far as real
+    time would have had them heard."""
     ack_s: Positive = 0.5
     """How often received samples and lag are told."""
     drain_s: Share = 30.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import subprocess
 import time
@@ -21,6 +22,8 @@ from earvoice.serve.settings import EngineSettings
 from earvoice.serve.wire import Message, WireError
 from earvoice.units import Seconds
 
+_LAST_S: Seconds = 0.5
+"""From the end of its socket to the end of an engine that dies by itself."""
 _PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 _log = logging.getLogger("earvoice.serve")
 
@@ -29,7 +32,8 @@ class Engine:
     """The engine process, whichever one it is at the moment.
 
     `command` starts one; ` --fd N` is added, the number of its end of the socket.
-    `on_message` gets all it says about sessions; `on_up` and `on_down` frame its life.
+    `on_message` gets all it says about sessions; `on_up` and `on_down` frame its life. `on_down`
+    is told whether it ended by itself, or hung, and the session that it computed alone, 0 for none.
     """
 
     def __init__(
@@ -38,7 +42,7 @@ class Engine:
         settings: EngineSettings,
         on_message: Callable[[Message], None],
         on_up: Callable[[], None],
-        on_down: Callable[[], None],
+        on_down: Callable[[bool, int], None],
     ) -> None:
         self._command = list(command)
         self._settings = settings
@@ -47,6 +51,7 @@ class Engine:
         self._line: Line | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self._tried = 0
         self.models: tuple[ModelInfo, ...] = ()
         self.starts = 0
 
@@ -117,11 +122,15 @@ class Engine:
     async def _keep(self, line: Line) -> None:
         failures = 0
         while not self._stopping:
-            await line.listen(self._on_message)
+            self._tried = 0
+            await line.listen(self._hear)
             await self._hang_up()
-            self._on_down()
-            _log.warning("engine_lost", extra={"pid": self.pid})
-            await self._reap(grace_s=0.0)
+            pid = self.pid
+            ended = await self._reap(grace_s=_LAST_S)
+            # Whoever kills it from outside says nothing about the sessions.
+            crashed = ended != -signal.SIGKILL
+            self._on_down(crashed, self._tried)
+            _log.warning("engine_lost", extra={"pid": pid, "crashed": crashed})
             while not self._stopping:
                 await asyncio.sleep(_PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
                 try:
@@ -132,18 +141,29 @@ class Engine:
                     failures += 1
                     _log.error("engine_start_failed", extra={"failures": failures})
 
+    def _hear(self, message: Message) -> None:
+        if message.kind == "trying":
+            self._tried = message.session
+        else:
+            self._on_message(message)
+
     async def _hang_up(self) -> None:
         line, self._line = self._line, None
         if line is not None:
             await line.close()
 
-    async def _reap(self, grace_s: Seconds) -> None:
+    async def _reap(self, grace_s: Seconds) -> int | None:
+        """See to it that the process ends. Its exit status, None if it had to be killed."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         deadline_s = time.monotonic() + grace_s
-        while process.poll() is None and time.monotonic() < deadline_s:
-            await asyncio.sleep(0.02)
-        if process.poll() is None:
-            process.kill()
+        try:
+            while process.poll() is None and time.monotonic() < deadline_s:
+                await asyncio.sleep(0.02)
+        finally:
+            ended = process.poll()
+            if ended is None:
+                process.kill()
         await asyncio.to_thread(process.wait)
+        return ended

@@ -205,6 +205,11 @@ class FrameInterpreter:
         self._pool = RowPool(self.state)
         self._lock = threading.Lock()
 
+    @property
+    def microphones(self) -> int:
+        """Channels that its sessions are to be given; one takes any number and mixes them."""
+        return self.model.array.channels
+
     def open(self, request: Request) -> FrameSession:
         """Begins a stream. `src_lang` is what the wearer speaks, `tgt_lang` what the partner does.
 

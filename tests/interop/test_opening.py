@@ -3,8 +3,8 @@
 import pytest
 
 from earvoice.errors import UsageError
-from earvoice.interop.opening import choose_policy
 from earvoice.policies import FixedChunks, HoldN, WaitK, format_policy
+from earvoice.policies.choice import choose_policy
 from earvoice.policies.schedule import OFFLINE_K
 
 

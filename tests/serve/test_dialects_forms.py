@@ -61,6 +61,18 @@ def test_a_broken_form_is_a_typed_error(data):
         form_of(bytes(broken), content_type)
 
 
+def test_names_may_stand_without_quotes():
+    body = (
+        b"--B\r\nContent-Disposition: form-data; name=model\r\n\r\nm\r\n"
+        b"--B\r\nContent-Disposition: form-data; name=file; filename=a.wav\r\n\r\nRIFF\r\n--B--"
+    )
+    form = form_of(body, "multipart/form-data; boundary=B")
+    assert form.text("model") == "m"
+    assert form.file.seek(0) == 0
+    assert form.file.read() == b"RIFF"
+    form.close()
+
+
 def test_limits_hold_while_reading():
     for fields, data in (({}, b"x" * 10_001), ({"a": "x" * 20_000}, b"")):
         with pytest.raises(FormError) as caught:

@@ -50,6 +50,15 @@ def test_samples_that_come_again_are_heard_once(frames):
     assert np.array_equal(np.concatenate(heard), samples)
 
 
+def test_a_frame_that_comes_again_leaves_the_sample_that_is_not_whole():
+    data = pcm16(sound(0.01))
+    reader = FrameReader("s16le", 16_000, 1)
+    frames = [(0, data[:40]), (20, data[40:41]), (0, data[:40]), (20, data[41:])]
+    heard = [reader.read(pack_frame(offset, pcm), LIMIT) for offset, pcm in frames]
+    samples = np.concatenate([audio.samples[0] for audio in heard if audio is not None])
+    assert np.array_equal(samples, sound(0.01))
+
+
 def test_stereo_is_kept_apart_until_it_is_mixed():
     both = np.stack([sound(0.01, 1), sound(0.01, 2)])
     reader = FrameReader("f32le", 48_000, 2)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from earvoice.audio import Audio
 from earvoice.events import Commit, Finished, Note
+from earvoice.policies import WaitK
+from earvoice.policies.schedule import OFFLINE_K
 from earvoice.serve.scheduler import Item, Scheduler, Snapshot
 from earvoice.serve.settings import EngineSettings
 from earvoice.session import Request
@@ -213,3 +215,21 @@ def test_scripted_sessions_are_saved_and_restored_whole():
     more = Audio.of(sound(0.5, seed=9))
     assert [*other.push(more), *other.finish()] == [*session.push(more), *session.finish()]
     assert any(isinstance(event, Commit) for event in fake.open(Request("en", "de")).push(more))
+
+
+def test_what_a_client_s_policy_leaves_out_is_the_model_s_own():
+    asked = []
+
+    class Asked(FakeInterpreter):
+        def open(self, request):
+            asked.append(request.policy)
+            return super().open(request)
+
+    own = {"plain": WaitK(3, 4)}
+    turns = Scheduler({"plain": Asked(words), "free": Asked(words)}, EngineSettings(), Now(), own)
+    for number, (model, policy) in enumerate(
+        [("plain", "wait-k:k=5"), ("plain", "offline"), ("plain", None), ("free", "wait-k:k=5")]
+    ):
+        request = {"src_lang": "en", "tgt_lang": "de", "policy": policy}
+        assert turns.open(number, model, request).error is None
+    assert asked == [WaitK(5, 4), WaitK(OFFLINE_K, 4), None, WaitK(5)]

@@ -18,7 +18,7 @@ ENDS_AT_ONCE = [sys.executable, "-c", "pass"]
 
 
 def engine(command: list[str]) -> Engine:
-    return Engine(command, EngineSettings(), lambda _: None, lambda: None, lambda: None)
+    return Engine(command, EngineSettings(), lambda _: None, lambda: None, lambda *_: None)
 
 
 def test_one_that_is_stopped_while_it_loads_is_gone():

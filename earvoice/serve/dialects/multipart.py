@@ -19,7 +19,9 @@ _MAX_FIELDS = 32
 _MAX_FIELD_BYTES = 16_384
 _MAX_HEAD_BYTES = 4_096
 _BOUNDARY = re.compile(r'boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_NAME = re.compile(r'(?<![a-z*])name="((?:[^"\\\r\n]|\\.){0,128})"', re.IGNORECASE)
+_NAME = re.compile(
+    r'(?<![a-z*])name=(?:"((?:[^"\\\r\n]|\\.){0,128})"|([^\s";]{1,128}))', re.IGNORECASE
+)
 _FILE_NAME = re.compile(r"filename\*?=", re.IGNORECASE)
 
 
@@ -129,7 +131,7 @@ class _Parser:
         name = _NAME.search(head)
         if name is None:
             raise FormError("a field has no name")
-        self._in_head, self._in_body, self._name = False, True, name[1]
+        self._in_head, self._in_body, self._name = False, True, name[1] or name[2] or ""
         if _FILE_NAME.search(head) or self._name == "file":
             if self._name != "file" or self.form.file is not None:
                 raise FormError("there must be one file, in the field 'file'")

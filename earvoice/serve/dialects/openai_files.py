@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from earvoice import captions
 from earvoice.errors import AudioError
@@ -86,6 +87,9 @@ class AudioFiles:
             )
         except FormError as error:
             return answer(413 if error.too_large else 400, str(error), "form_invalid")
+        except OSError:
+            _log.exception("upload_not_stored")
+            return answer(507, "there is no space for the file", "upload_not_stored")
         try:
             asked = self._asked(form, role)
             if isinstance(asked, Response):
@@ -96,11 +100,15 @@ class AudioFiles:
             return answer(400, str(error), "form_invalid")
         except Fault as fault:
             form.close()
+            self._count(fault)
             return answer_of(fault)
-        job = _Job(stream, form, asked, settings.limits.max_session_s)
+        job = _Job(stream, form, asked, settings.limits.max_session_s, self._count)
         if asked.streamed:
-            return StreamingResponse(job.streamed(), media_type="text/event-stream")
+            return _Told(job)
         return await _unless_gone(request, job.whole())
+
+    def _count(self, fault: Fault) -> None:
+        self._sessions.metrics.errors.labels(fault.code).inc()
 
     def _asked(self, form: Form, role: Role) -> Asked | Response:
         """What the form says, or why it is refused. Errors: `FormError`, `Fault`."""
@@ -157,6 +165,20 @@ class AudioFiles:
         return None
 
 
+class _Told(StreamingResponse):
+    """A job's answer in pieces. Its client may be gone before the first is asked for."""
+
+    def __init__(self, job: _Job) -> None:
+        super().__init__(job.streamed(), media_type="text/event-stream")
+        self._job = job
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._job.close()
+
+
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
     """The answer; who waits no longer for it gets none, and the work is given up."""
     working = asyncio.create_task(work)
@@ -180,8 +202,16 @@ async def _gone(request: Request) -> None:
 class _Job:
     """One file: fed while what is said is read."""
 
-    def __init__(self, stream: NativeStream, form: Form, asked: Asked, max_s: float) -> None:
+    def __init__(
+        self,
+        stream: NativeStream,
+        form: Form,
+        asked: Asked,
+        max_s: float,
+        count: Callable[[Fault], None],
+    ) -> None:
         self._stream, self._form, self._asked, self._max_s = stream, form, asked, max_s
+        self._count = count
         self._failed: Exception | None = None
 
     async def whole(self) -> Response:
@@ -219,15 +249,20 @@ class _Job:
                 if event.stream.role == self._asked.role:
                     yield Stamped(message.seq, message.heard_s, message.wall_s, event)
             await feeder
-        except Fault:
+        except Fault as fault:
+            self._count(fault)
             if isinstance(self._failed, AudioError):
                 raise self._failed from None
             raise
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
-            self._stream.close()
-            self._form.close()
+            self.close()
+
+    def close(self) -> None:
+        """The session and the file are no longer needed."""
+        self._stream.close()
+        self._form.close()
 
     async def _feed(self) -> None:
         assert self._form.file is not None

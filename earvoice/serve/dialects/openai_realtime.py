@@ -118,6 +118,7 @@ class RealtimeSession:
         except Fault as fault:
             if fault.fatal and fault.code != "request_refused":
                 raise
+            self._sessions.metrics.errors.labels(fault.code).inc()
             await self._send("error", error=error_of(str(fault), fault.code, event_id=name))
 
     async def _receive(self) -> Any:

@@ -23,7 +23,8 @@ function say(message) {
   if (event.type === "commit") {
     column.commit(event.text);
     if (event.stream.role === "translation") {
-      said.commits.push({ text: event.text, span: event.span, heard_s: message.heard_s });
+      const { language } = event.stream;
+      said.commits.push({ text: event.text, span: event.span, heard_s: message.heard_s, language });
     }
   } else if (event.type === "draft") column.setDraft(event.text);
   else if (event.type === "boundary" && event.kind !== "chunk") column.end();

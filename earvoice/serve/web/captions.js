@@ -1,20 +1,46 @@
 // What was said, as files: subtitles of at most 7 s and 84 letters, plain text, events.
-const MAX_S = 7, MAX_LETTERS = 84, PAUSE_S = 2;
+import { NO_SPACES, units } from "./lines.js";
+
+const MIN_S = 1, MAX_S = 7, MAX_LETTERS = 84, PAUSE_S = 2;
+const CLOSED = /[.?!。？！]["”’)]*\s*$/;
+
+// Words share the time of their commit by length; one may begin in a commit and go on in the next.
+function words(commits) {
+  const list = [];
+  for (const { text, span, heard_s, language = "" } of commits) {
+    const [from, to] = span ?? [Math.max(0, heard_s - 1), heard_s];
+    const at = (letters) => from + ((to - from) * letters) / text.length;
+    let done = 0;
+    for (const piece of units(text, language)) {
+      const word = { text: piece, from: at(done), to: at(done + piece.length) };
+      const last = list[list.length - 1];
+      const goesOn = last && !done && !NO_SPACES.test(language) && !/\s$/.test(last.text) && !/^\s/.test(piece);
+      done += piece.length;
+      if (goesOn) Object.assign(last, { text: last.text + piece, to: Math.max(last.to, word.to) });
+      else list.push(word);
+    }
+  }
+  return list;
+}
 
 export function cues(commits) {
   const list = [];
-  for (const { text, span, heard_s } of commits) {
-    const [from, to] = span ?? [Math.max(0, heard_s - 1), heard_s];
+  for (const word of words(commits)) {
     const last = list[list.length - 1];
-    const fits = last && !/[.?!。？！]["”’)]*\s*$/.test(last.text) && to - last.from <= MAX_S
-      && last.text.length + text.length <= MAX_LETTERS && from - last.to < PAUSE_S;
-    if (fits) { last.text += text; last.to = Math.max(last.to, to); }
-    else list.push({ from: Math.max(from, last ? last.to : 0), to, text });
+    const fits = last && !(CLOSED.test(last.text) && last.to - last.from >= MIN_S)
+      && word.to - last.from <= MAX_S && word.from - last.to < PAUSE_S
+      && (last.text + word.text).trim().length <= MAX_LETTERS;
+    if (fits) Object.assign(last, { text: last.text + word.text, to: Math.max(last.to, word.to) });
+    else list.push({ ...word });
   }
-  for (const cue of list) cue.to = Math.max(cue.to, cue.from + 1);
-  for (let i = 1; i < list.length; i++) list[i].from = Math.max(list[i].from, list[i - 1].to);
-  for (const cue of list) cue.to = Math.max(cue.to, cue.from + 1);
-  return list.map((cue) => ({ ...cue, text: cue.text.trim() })).filter((cue) => cue.text);
+  let free = 0;
+  return list.map((cue) => ({ ...cue, text: cue.text.replace(/\s+/g, " ").trim() }))
+    .filter((cue) => cue.text)
+    .map(({ text, from, to }) => {
+      const begin = Math.max(free, from);
+      free = Math.max(begin + MIN_S, Math.min(to, begin + MAX_S));
+      return { text, from: begin, to: free };
+    });
 }
 
 function clock(seconds, comma) {

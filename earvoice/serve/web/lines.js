@@ -1,5 +1,5 @@
 // Where a caption may be broken, and lines that never change once they are full.
-const NO_SPACES = /^(zh|ja|th|lo|km|my|yue)\b/;
+export const NO_SPACES = /^(zh|ja|th|lo|km|my|yue)\b/;
 const NEVER_FIRST = /^[\s.,:;!?%)\]}»”’…、。，．：；！？）］｝」』】〉》〕・ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ%‰°]/u;
 const NEVER_LAST = /[(\[{«“‘¿¡（［｛「『【〈《〔]$/u;
 

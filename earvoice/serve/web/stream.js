@@ -8,6 +8,8 @@ export class Stream {
   constructor(start, token, { say, state, lag }) {
     Object.assign(this, { start, token, say, state, lag });
     this.packets = [];
+    this.updates = [];  // with the sample they are for, until audio after it is confirmed
+    this.told = 0;
     this.heard = 0;
     this.next = 0;
     this.lastSeq = -1;
@@ -42,7 +44,7 @@ export class Stream {
       this.failures = 0;
       this.open = true;
       this.forget(message.samples ?? 0);
-      this.next = 0;
+      this.next = this.told = 0;
       this.sendJson({ type: "ping" });
       this.state("Listening", false);
       this.flush();
@@ -96,22 +98,33 @@ export class Stream {
 
   flush() {
     if (!this.open) return;
-    if (this.changes) this.sendJson({ type: "update", ...this.changes });
-    this.changes = null;
     for (; this.next < this.packets.length; this.next++) {
       const { offset, pcm } = this.packets[this.next];
+      this.tell(offset);
       const frame = new Uint8Array(8 + pcm.byteLength);
       new DataView(frame.buffer).setBigUint64(0, BigInt(offset), true);
       frame.set(new Uint8Array(pcm), 8);
       this.socket.send(frame);
     }
+    this.tell(this.heard);
     if (this.ended) this.sendJson({ type: "finish", samples: this.heard });
+  }
+
+  // The changes that belong before a sample.
+  tell(sample) {
+    for (; this.told < this.updates.length && this.updates[this.told].offset <= sample; this.told++) {
+      this.sendJson({ type: "update", ...this.updates[this.told].changes });
+    }
   }
 
   forget(received) {
     while (this.packets.length && this.packets[0].offset + this.packets[0].samples <= received) {
       this.packets.shift();
       this.next = Math.max(0, this.next - 1);
+    }
+    while (this.updates.length && this.updates[0].offset < received) {
+      this.updates.shift();
+      this.told = Math.max(0, this.told - 1);
     }
   }
 
@@ -124,9 +137,12 @@ export class Stream {
     } else if (this.open) this.sendJson({ type: "ping" });
   }
 
-  // Change the session from here on; kept for a connection that is broken at the moment.
+  // Change the session from here on; again on a new connection, for the old one may have lost it.
+  // What waits for a connection is one change: it must not come to too many at once.
   update(changes) {
-    this.changes = { ...this.changes, ...changes };
+    const waits = this.told < this.updates.length ? this.updates[this.updates.length - 1] : null;
+    if (waits) Object.assign(waits.changes, changes);
+    else this.updates.push({ offset: this.heard, changes: { ...changes } });
     this.flush();
   }
 
