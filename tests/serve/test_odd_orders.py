@@ -489,3 +489,57 @@ def test_subtitles_of_the_page_are_legal_short_and_never_overlap(commits):
     assert all(len(text) <= 84 for *_, text in shown)
     assert vtt.startswith("WEBVTT\n\n")
     assert "\n\n\n" not in vtt
+
+
+TALK = [
+    {"text": " Guten Tag.", "span": [0.0, 1.0], "speaker": "SELF"},
+    {"text": " Hola.", "span": [0.5, 1.2], "speaker": "OTHER"},
+    {"text": " Wie geht es?", "span": [1.0, 2.5], "speaker": "SELF"},
+]
+
+
+@NODE
+def test_people_are_named_in_what_the_page_saves():
+    script = SUBTITLES.replace("formats.vtt({ commits })", "formats.txt({ commits })")
+    given = json.dumps([{"heard_s": 3.0, **commit} for commit in TALK])
+    srt, text = json.loads(node(script.replace("COMMITS", given), "captions.js"))
+    named = ["SELF: Guten Tag.", "OTHER: Hola.", "SELF: Wie geht es?"]
+    assert [cue.splitlines()[2] for cue in srt.split("\n\n")] == named
+    assert text.splitlines() == named
+
+
+COLUMN = """
+class Node {
+  constructor() { Object.assign(this, { children: [], text: "", className: "" }); }
+  get textContent() { return this.text + this.children.map((node) => node.textContent).join(""); }
+  set textContent(text) { this.text = text; }
+  get childElementCount() { return this.children.length; }
+  append(node) { this.children.push(node); }
+  insertBefore(node, before) { this.children.splice(this.children.indexOf(before), 0, node); }
+  querySelector(name) {
+    return this.children.find((node) => node.className === name.slice(1)) ?? null;
+  }
+  replaceChildren() { this.children = []; }
+  normalize() {}
+}
+globalThis.document = { createElement: () => new Node() };
+const { Column } = await import(process.argv[1]);
+const shown = new Node(), column = new Column(shown);
+column.commit(" Guten", "SELF", "de");
+column.setDraft(" Hola", "OTHER", "es");
+column.commit(" Tag.", "SELF", "de");
+column.end("SELF");
+column.commit(" Hola.", "OTHER", "es");
+column.setDraft(" Wie", "SELF", "de");
+const lines = shown.children.map((node) => `${node.lang} ${node.textContent}`);
+process.stdout.write(JSON.stringify(lines));
+"""
+
+
+@NODE
+def test_people_who_talk_at_once_have_lines_of_their_own_on_the_page():
+    assert json.loads(node(COLUMN, "text.js")) == [
+        "de SELF: Guten Tag.",
+        "es OTHER: Hola.",
+        "de SELF: Wie",
+    ]

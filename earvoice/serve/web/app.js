@@ -19,15 +19,15 @@ function say(message) {
   const column = columns[event.stream?.role];
   if (!column) return;
   if (event.stream.role === "transcript") $("transcript-column").hidden = false;
-  column.setLanguage(event.stream.language);
+  const { language, role } = event.stream, speaker = event.stream.speaker ?? "";
+  column.setLanguage(language);
   if (event.type === "commit") {
-    column.commit(event.text);
-    if (event.stream.role === "translation") {
-      const { language } = event.stream;
-      said.commits.push({ text: event.text, span: event.span, heard_s: message.heard_s, language });
+    column.commit(event.text, speaker, language);
+    if (role === "translation") {
+      said.commits.push({ text: event.text, span: event.span, heard_s: message.heard_s, language, speaker });
     }
-  } else if (event.type === "draft") column.setDraft(event.text);
-  else if (event.type === "boundary" && event.kind !== "chunk") column.end();
+  } else if (event.type === "draft") column.setDraft(event.text, speaker, language);
+  else if (event.type === "boundary" && event.kind !== "chunk") column.end(speaker);
 }
 
 function showState(text, bad, over = false) {

@@ -23,7 +23,16 @@ function words(commits) {
   return list;
 }
 
+// Of several people, each named in its cues; where they talk at once, those share the time.
 export function cues(commits) {
+  const people = new Set(commits.map(({ speaker }) => speaker ?? ""));
+  return Array.from(people)
+    .flatMap((name) => cuesOf(commits.filter(({ speaker }) => (speaker ?? "") === name))
+      .map((cue) => (name ? { ...cue, text: `${name}: ${cue.text}` } : cue)))
+    .sort((one, other) => one.from - other.from);
+}
+
+function cuesOf(commits) {
   const list = [];
   for (const word of words(commits)) {
     const last = list[list.length - 1];
@@ -56,6 +65,9 @@ export const formats = {
   vtt: (said) => ["WEBVTT", ...cues(said.commits).map((cue) => `${clock(cue.from, ".")} --> `
     + `${clock(cue.to, ".")}\n${cue.text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
       .replaceAll(">", "&gt;")}`)].join("\n\n") + "\n",
-  txt: (said) => said.commits.map((commit) => commit.text).join("") + "\n",
+  txt: (said) => said.commits.map(({ text, speaker = "" }, i) => {
+    const goesOn = i > 0 && (said.commits[i - 1].speaker ?? "") === speaker;
+    return !speaker || goesOn ? text : `${i ? "\n" : ""}${speaker}:${text}`;
+  }).join("") + "\n",
   jsonl: (said) => said.events.map((event) => JSON.stringify(event) + "\n").join(""),
 };

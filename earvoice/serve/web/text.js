@@ -14,11 +14,19 @@ export function languageName(tag, shownIn) {
   }
 }
 
+// Of several people, each has a paragraph of its own that grows, named at its beginning.
 export class Column {
   constructor(element, { most = 2000 } = {}) {
-    Object.assign(this, { element, most, paragraph: null });
-    this.draft = document.createElement("span");
-    this.draft.className = "draft";
+    Object.assign(this, { element, most, voices: new Map() });
+  }
+
+  voice(speaker) {
+    if (!this.voices.has(speaker)) {
+      const draft = document.createElement("span");
+      draft.className = "draft";
+      this.voices.set(speaker, { speaker, draft, paragraph: null });
+    }
+    return this.voices.get(speaker);
   }
 
   setLanguage(tag) {
@@ -27,43 +35,52 @@ export class Column {
     this.element.dir = direction(tag);
   }
 
-  commit(text) {
+  commit(text, speaker = "", language = "") {
+    const voice = this.voice(speaker);
     this.keepingEnd(() => {
       const said = document.createElement("span");
       said.className = "said";
-      said.textContent = this.paragraph ? text : text.trimStart();
-      this.open().insertBefore(said, this.draft);
-      this.draft.textContent = "";
+      said.textContent = voice.paragraph ? text : text.trimStart();
+      this.open(voice, language).insertBefore(said, voice.draft);
+      voice.draft.textContent = "";
     });
   }
 
-  setDraft(text) {
-    if (!text && !this.paragraph) return;
+  setDraft(text, speaker = "", language = "") {
+    const voice = this.voice(speaker);
+    if (!text && !voice.paragraph) return;
     this.keepingEnd(() => {
-      this.open();
-      this.draft.textContent = this.paragraph.firstChild === this.draft ? text.trimStart() : text;
+      const begins = !this.open(voice, language).querySelector(".said");
+      voice.draft.textContent = begins ? text.trimStart() : text;
     });
   }
 
-  end() {
-    this.draft.textContent = "";
-    this.paragraph?.normalize();
-    this.paragraph = null;
+  end(speaker = "") {
+    const voice = this.voice(speaker);
+    voice.draft.textContent = "";
+    voice.paragraph?.normalize();
+    voice.paragraph = null;
   }
 
   clear() {
-    this.end();
+    for (const speaker of this.voices.keys()) this.end(speaker);
     this.element.replaceChildren();
   }
 
-  open() {
-    if (!this.paragraph) {
-      this.paragraph = document.createElement("p");
-      this.paragraph.append(this.draft);
-      this.element.append(this.paragraph);
+  open(voice, language) {
+    if (!voice.paragraph) {
+      voice.paragraph = document.createElement("p");
+      if (voice.speaker) {  // people may speak different languages: the column's is the last one's
+        const name = document.createElement("b");
+        name.textContent = `${voice.speaker}: `;
+        voice.paragraph.append(name);
+        if (language) Object.assign(voice.paragraph, { lang: language, dir: direction(language) });
+      }
+      voice.paragraph.append(voice.draft);
+      this.element.append(voice.paragraph);
       while (this.element.childElementCount > this.most) this.element.firstElementChild.remove();
     }
-    return this.paragraph;
+    return voice.paragraph;
   }
 
   get atEnd() {
