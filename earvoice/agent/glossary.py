@@ -64,7 +64,7 @@ class Glossary:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         base: dict[str, Entry] = {}
-        for entry in entries:
+        for entry in _entries("entries", entries):
             first = base.setdefault(entry.key, entry)
             if (first.src_lang, first.tgt_lang) != (entry.src_lang, entry.tgt_lang):
                 raise UsageError(
@@ -103,6 +103,8 @@ class Glossary:
         is not there, or too many entries.
         """
         added, removed = dict(self.added), set(self.removed)
+        if isinstance(remove, str):  # its letters would be terms
+            raise UsageError(f"remove is {remove[:80]!r}, it must be a list of source terms")
         for source in remove:
             if source not in self:
                 raise UsageError(f"remove: the glossary has no term {clean(source)[:80]!r}")
@@ -110,7 +112,7 @@ class Glossary:
             added.pop(key, None)
             if key in self.base:
                 removed.add(key)
-        for entry in add:
+        for entry in _entries("add", add):
             added[entry.key] = entry
             if entry.key in self.base:
                 removed.add(entry.key)
@@ -126,7 +128,18 @@ def _pair(entry: Entry) -> str:
     return f"{entry.src_lang or 'any'} to {entry.tgt_lang or 'any'}"
 
 
+def _entries(name: str, given: Iterable[Entry]) -> Iterator[Entry]:
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{name} is {given!r}, it must be a list of entries")
+    for entry in given:
+        if not isinstance(entry, Entry):
+            raise UsageError(f"{name} has {entry!r}, each must be an Entry")
+        yield entry
+
+
 def _side(name: str, text: str) -> str:
+    if not isinstance(text, str):
+        raise UsageError(f"{name} is {text!r}, it must be a text")
     cleaned = clean(text)
     if not cleaned:
         raise UsageError(f"{name} is {text[:80]!r}, it must have a letter")

@@ -1,6 +1,7 @@
 """Is the array whole? Finds silent, unrelated and swapped microphones from what they record.
 
-    silent      at least 40 dB below the median microphone
+    silent      at least 40 dB below the median or the second loudest microphone, or 80 dB below
+                the loudest
     unrelated   below 400 Hz the microphones of a head hear nearly the same, whatever it is; one
                 that goes its own way records its own noise, or another room
     swapped     exchanging two channels makes the sound fit the array much better than as it came
@@ -68,7 +69,7 @@ def check_microphones(samples: Float32, array: MicrophoneArray) -> list[Micropho
     if array.channels < 2 or samples.shape[1] < LEAST_S * SAMPLE_RATE:
         return []
     powers = np.square(samples, dtype=np.float64).mean(axis=1)
-    if float(np.median(powers)) < 1e-12:
+    if float(powers.max()) < 1e-12:
         return []
     silent = silent_channels(powers)
     found = [_problem("silent", (channel,), array) for channel in silent]
@@ -83,8 +84,15 @@ def check_microphones(samples: Float32, array: MicrophoneArray) -> list[Micropho
 
 
 def silent_channels(powers: NDArray[np.float64]) -> list[int]:
-    """The channels that give nothing while the others do. powers [C]: of the same stretch."""
-    limit = float(np.median(powers)) * 10 ** (SILENT_DB / 10)
+    """The channels that give nothing while others do. powers [C]: of the same stretch.
+
+    Compared with the second loudest too, because most may be dead, and one may be loud because it
+    is broken; with the loudest alone only where there is next to nothing.
+    """
+    loudest = np.sort(powers)[::-1][:2]
+    share = 10 ** (SILENT_DB / 10)
+    heard = max(float(np.median(powers)), float(loudest[-1]), float(loudest[0]) * share)
+    limit = heard * share
     return [int(channel) for channel in np.flatnonzero(powers < limit)]
 
 

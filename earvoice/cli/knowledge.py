@@ -15,6 +15,8 @@ from earvoice.agent.glossary_files import read_glossary
 from earvoice.agent.memory import MAX_CONTEXT_CHARS
 from earvoice.errors import DataError
 from earvoice.events import Event, Note
+from earvoice.text.languages import primary
+from earvoice.text.spacing import whole_words
 
 _KEPT_TERMS = 200
 _STYLE = "bold underline"
@@ -34,8 +36,7 @@ def knowledge_of(args: argparse.Namespace, src_lang: str, tgt_lang: str) -> dict
     """The fields of a `Request`. Raises: DataError naming file and line."""
     found: dict[str, Any] = {}
     if args.glossary is not None:
-        codes = (code.partition("-")[0] for code in (src_lang, tgt_lang))
-        read = read_glossary(args.glossary, *codes)
+        read = read_glossary(args.glossary, primary(src_lang), primary(tgt_lang))
         if read.repeated:
             print(
                 f"earvoice: warning: {len(read.repeated)} terms stand twice, the first counts; "
@@ -75,7 +76,7 @@ class TermMarks:
         while len(self._terms) > _KEPT_TERMS:
             self._terms.popitem(last=False)
         longest_first = sorted(self._terms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+        self._pattern = re.compile("|".join(map(whole_words, longest_first)), re.IGNORECASE)
 
     def marked(self, text: str) -> Text:
         """The text with its terms underlined."""

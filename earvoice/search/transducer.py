@@ -80,7 +80,7 @@ class Hypothesis:
 class SearchState:
     """Everything a search remembers of one stream: at most `beams` hypotheses, best first.
 
-    frames: how many have been searched.
+    frames: how many have been searched or skipped: the place in the stream.
     """
 
     hypotheses: list[Hypothesis]
@@ -90,6 +90,10 @@ class SearchState:
     def open(self) -> tuple[Token, ...]:
         """The best hypothesis beyond what is final."""
         return self.hypotheses[0].tokens
+
+    def skip(self, frames: int) -> None:
+        """Passes over frames of the stream that nobody asked to have searched."""
+        self.frames += frames
 
     def settle(self, *, most_open: int, most_frames: int | None = None) -> list[Token]:
         """Takes out the tokens that all hypotheses share, or that are open too long: final ones."""

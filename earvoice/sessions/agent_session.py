@@ -19,7 +19,7 @@ from earvoice.policies import Read, View
 from earvoice.session import Request
 from earvoice.sessions.agent_window import AgentWindow
 from earvoice.sessions.buffer import SegmentBuffer
-from earvoice.sessions.fed import FedSession
+from earvoice.sessions.fed import FedSession, checked_glossary
 from earvoice.sessions.hearing import Listener
 from earvoice.sessions.spotter import Hit, TermSpotter
 from earvoice.sessions.words import split_words
@@ -68,7 +68,8 @@ class AgentSession(FedSession):
         self._final = self._done = False
         self._said: set[Stream] = set()
         self._span_start_s = 0.0
-        self.take_glossary(Glossary() if request.glossary is None else request.glossary)
+        given = Glossary() if request.glossary is None else request.glossary
+        self.take_glossary(checked_glossary(given))
 
     # ---------------------------------------------------------------- the waist
 
@@ -122,12 +123,7 @@ class AgentSession(FedSession):
         unknown = sorted(changes.keys() - set(_CHANGES))
         if unknown:
             raise UsageError(f"update: {unknown[0]!r} cannot change here; 'glossary' can")
-        glossary = changes.get("glossary")
-        if not isinstance(glossary, Glossary):
-            raise UsageError(
-                f"update: glossary is a {type(glossary).__name__}, it must be a Glossary"
-            )
-        self.take_glossary(glossary)
+        self.take_glossary(checked_glossary(changes.get("glossary")))
         return []
 
     def take_glossary(self, glossary: Glossary) -> None:

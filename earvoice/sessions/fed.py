@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from earvoice.agent.glossary import Glossary
 from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Event
@@ -18,6 +19,13 @@ def refuse_knowledge(request: Request, *refused: str) -> None:
     for name in refused:
         if getattr(request, name):
             raise UsageError(f"{name}: this model's prompt has no place for one; leave it out")
+
+
+def checked_glossary(given: object) -> Glossary:
+    """What a request or an update brings. Raises: UsageError for what is no glossary."""
+    if not isinstance(given, Glossary):
+        raise UsageError(f"glossary is a {type(given).__name__}, it must be a Glossary")
+    return given
 
 
 class Owned(Protocol):

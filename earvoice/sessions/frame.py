@@ -289,6 +289,8 @@ class FrameInterpreter:
         for role, transducer in enumerate(self.model.transducers):
             wanted = role == 1 or self.model.relays
             asked = [item for item, s in enumerate(sessions) if wanted or s.transcript]
+            for item in set(range(len(sessions))).difference(asked):
+                sessions[item].searches[role].skip(len(parts[item][role]))
             states: list[SearchState] = [sessions[item].searches[role] for item in asked]
             given = [parts[item][role] for item in asked]
             found = search(transducer, states, given, self.settings.searches[role], last=last)

@@ -11,7 +11,7 @@ matrix product finds the same.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,8 @@ from earvoice.models.retriever import Retriever
 FAISS_FROM = 5000
 """Vectors from which on faiss is asked; below, one product is as quick."""
 _BATCH = 512
+_MORE = 16
+"""So many times the candidates are asked for, at most, where some are for other languages."""
 
 Vectors = NDArray[np.float32]
 
@@ -144,25 +146,36 @@ class TermView:
         for store, hidden in ((self.base, self._hidden), (self._extra, frozenset[str]())):
             if not len(store):
                 continue
-            near = ((row, store.entries[row]) for row in self._rows(store, queries, most))
-            found = [
-                (row, entry)
-                for row, entry in near
-                if entry.serves(*self.pair) and not (hidden and entry.key in hidden)
-            ]
-            entries += [entry for _, entry in found]
-            letters.append(trimmed(store.spelt[[row for row, _ in found]].long()))
+            rows = self._rows(store, hidden, queries, most)
+            entries += [store.entries[row] for row in rows]
+            letters.append(trimmed(store.spelt[rows].long()))
         if not letters:
             return [], torch.zeros(0, 1, dtype=torch.long)
         width = max(part.shape[1] for part in letters)
         wide = [F.pad(part, (0, width - part.shape[1]), value=-1) for part in letters]
         return entries, torch.cat(wide)
 
-    def _rows(self, store: TermStore, queries: Tensor, most: int) -> Sequence[int]:
-        """Rows of a store, each once, the nearest first."""
-        if len(store) <= most:
-            return range(len(store))
-        return store.index.nearest(np.ascontiguousarray(queries.numpy()), most)
+    def _rows(
+        self, store: TermStore, hidden: frozenset[str], queries: Tensor, most: int
+    ) -> list[int]:
+        """Rows of a store that are not hidden, each once, the nearest first.
+
+        Hidden ones that are near take places of others: then more are asked for, within bounds.
+        """
+        count = len(store)
+        if count <= most:
+            return [row for row in range(count) if self._seen(store.entries[row], hidden)]
+        wide = np.ascontiguousarray(queries.numpy())
+        asked, limit = most, min(count, _MORE * most + len(hidden))
+        while True:
+            near = store.index.nearest(wide, asked)
+            seen = [row for row in near if self._seen(store.entries[row], hidden)]
+            if len(seen) >= most or len(seen) == len(near) or asked == limit:
+                return seen[:most]
+            asked = min(4 * asked, limit)
+
+    def _seen(self, entry: Entry, hidden: frozenset[str]) -> bool:
+        return entry.serves(*self.pair) and not (hidden and entry.key in hidden)
 
 
 def trimmed(spelt: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from earvoice.sessions.attended import by_words
 from earvoice.sessions.audio_window import AudioWindow
 from earvoice.sessions.buffer import SegmentBuffer
 from earvoice.sessions.encoded import Encoded
-from earvoice.sessions.fed import FedSession
+from earvoice.sessions.fed import FedSession, checked_glossary
 from earvoice.sessions.words import split_words
 from earvoice.text.languages import primary
 from earvoice.text.stream import TextStream
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 TOKENS_A_WORD = 8
 """Room for a word of the context; fewer words are told where they are longer."""
+
+_WORDS_A_TERM = 3
+"""Of the shortest one, `a = b;`."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,19 @@ class Found:
 
 
 def told_words(request: Request, most: int) -> tuple[str, ...]:
-    """A listener's terms and context as words of a prompt; terms first, and at most `most`."""
-    terms = [f"{e.source} = {e.target};" for e in request.glossary or ()] if most else []
-    text = quoted(" ".join([*terms, request.context]))
-    return tuple(text.split()[:most])
+    """A listener's terms and context as words of a prompt; terms first, and at most `most`.
+
+    Only terms for the request's languages, and none without its translation.
+    """
+    pair = (primary(request.src_lang), primary(request.tgt_lang))
+    words: list[str] = []
+    for entry in () if request.glossary is None else checked_glossary(request.glossary):
+        if most - len(words) < _WORDS_A_TERM:
+            break
+        told = quoted(f"{entry.source} = {entry.target};").split()
+        if entry.serves(*pair) and len(words) + len(told) <= most:
+            words += told
+    return (*words, *quoted(request.context).split())[:most]
 
 
 class WindowSession(FedSession):

@@ -9,6 +9,7 @@ manifests and joined by what stands at their edges:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 _SPACELESS = (
@@ -19,12 +20,25 @@ _SPACELESS = (
     (0xFF00, 0xFF65),  # full-width forms
     (0x20000, 0x3FFFF),
 )
+_SPACED_LETTER = rf"[^\W{''.join(f'{chr(first)}-{chr(last)}' for first, last in _SPACELESS)}]"
+"""A letter or digit of any other script."""
 
 
 def is_spaceless(character: str) -> bool:
     """Whether a character belongs to a script that puts no spaces between words."""
     code = ord(character)
     return any(first <= code <= last for first, last in _SPACELESS)
+
+
+def whole_words(text: str) -> str:
+    """A regular expression for a text that is no part of a longer word.
+
+    Where its edge is a letter of a script with spaces, no such letter may follow or come before:
+    "AI" is in "the AI," and in "用AI做", not in "said".
+    """
+    before = f"(?<!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, text[:1]) else ""
+    behind = f"(?!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, text[-1:]) else ""
+    return f"{before}{re.escape(text)}{behind}"
 
 
 def joined(words: Iterable[str], gap: str = "") -> str:

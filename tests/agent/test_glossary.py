@@ -84,3 +84,17 @@ def test_many_edits_become_a_new_base(monkeypatch):
 def test_a_glossary_is_of_one_pair_of_languages():
     with pytest.raises(UsageError, match="'House' is there for en to de and for en to fr"):
         Glossary([Entry("house", "Haus", "en", "de"), Entry("House", "maison", "en", "fr")])
+
+
+def test_what_is_no_entry_or_no_text_is_refused_by_name():
+    with pytest.raises(UsageError, match="source is 3, it must be a text"):
+        Entry(3)
+    with pytest.raises(UsageError, match="target is 5"):
+        Entry("a", 5)
+    with pytest.raises(UsageError, match="entries has 'a', each must be an Entry"):
+        Glossary({"a": "b"})
+    glossary = Glossary([Entry("ab"), Entry("a"), Entry("b")])
+    with pytest.raises(UsageError, match="remove is 'ab', it must be a list"):
+        glossary.edit(remove="ab")
+    with pytest.raises(UsageError, match="add is Entry.*must be a list"):
+        glossary.edit(add=Entry("c"))

@@ -34,6 +34,20 @@ def test_a_silent_microphone():
         assert found.text() == "the microphone rear left (channel 3) gives no sound"
 
 
+@pytest.mark.parametrize("dead", [(1, 2), (1, 2, 3), (0, 1, 3, 4)])
+def test_most_microphones_may_be_silent(dead):
+    samples = heard()
+    samples[list(dead)] = 0.0
+    found = check_microphones(samples, GLASSES)
+    assert [(item.problem, item.channels) for item in found] == [("silent", (d,)) for d in dead]
+
+
+def test_a_microphone_that_is_much_too_loud_makes_no_others_silent():
+    samples = heard()
+    samples[2] *= 1000.0
+    assert not any(item.problem == "silent" for item in check_microphones(samples, GLASSES))
+
+
 def test_an_unrelated_microphone():
     samples = heard()
     samples[1] = 0.1 * np.random.default_rng(9).standard_normal(LENGTH)

@@ -32,6 +32,14 @@ def test_files_become_fields_of_a_request(tmp_path, capsys):
     assert knowledge_of(arguments(), "en", "de") == {}
 
 
+@pytest.mark.parametrize("codes", [("EN", "ZH"), ("en_GB", "zh_CN"), ("eng", "cmn")])
+def test_columns_are_found_by_any_form_of_a_language(tmp_path, codes):
+    terms = tmp_path / "terms.csv"
+    terms.write_text("zh,en\n房子,house\n", encoding="utf-8")
+    found = knowledge_of(arguments("--glossary", str(terms)), *codes)
+    assert found["glossary"].get("house").target == "房子"
+
+
 def test_a_context_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "a.pdf"
     path.write_bytes(b"\xff\xfe\x00")
@@ -48,6 +56,21 @@ def test_terms_that_were_used_are_underlined():
     marks.take(Note("terms_used", {"terms": [{"source": "house", "target": "Haus"}]}))
     (span,) = marks.marked("Das Haus").spans
     assert (span.start, span.end) == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("He said AI is here", [(8, 10)]),
+        ("用AI做", [(1, 3)]),
+        ("AIs, Mai, AI2", []),
+        ("C++ c+++", [(0, 3), (4, 7)]),
+    ],
+)
+def test_parts_of_other_words_are_not_underlined(text, places):
+    marks = TermMarks()
+    marks.take(Note("terms_used", {"terms": [{"target": "AI"}, {"target": "C++"}]}))
+    assert [(span.start, span.end) for span in marks.marked(text).spans] == places
 
 
 def test_a_glossary_on_the_command_line_gives_notes(tmp_path, capsys):

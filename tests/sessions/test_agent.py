@@ -185,6 +185,8 @@ def test_what_it_cannot_do_is_refused(interpreter):
     with pytest.raises(UsageError, match="decides when to write"):
         interpreter.open(Request("en", "de", policy=HoldN()))
     session = interpreter.open(Request("en", "de"))
+    with pytest.raises(UsageError, match="glossary is a dict, it must be a Glossary"):
+        interpreter.open(Request("en", "de", glossary={"house": "Haus"}))
     with pytest.raises(UsageError, match="must be a Glossary"):
         session.update(glossary=["house"])
     bare = clasi(retriever=None).interpreter(tokenizer())

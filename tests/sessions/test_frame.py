@@ -220,3 +220,20 @@ def test_what_can_change(mono):
     session.update(transcript=False)
     events = session.push(noise(3.0, 1)) + session.finish()
     assert {e.stream.role for e in events if isinstance(e, Commit)} == {"translation"}
+
+
+@pytest.mark.parametrize("at_first", [True, False])
+def test_a_transcript_that_comes_later_knows_the_time(mono, at_first):
+    session = mono.open(Request("en", "es", transcript=at_first))
+    if at_first:
+        session.push(noise(1.92, 1))
+        session.update(transcript=False)
+    session.push(noise(4.8, 1, seed=1))
+    begun_s = session.audio.heard / RATE_HZ - session.lag_s
+    session.update(transcript=True)
+    events = session.push(noise(2.88, 1, seed=2))
+    spans = [
+        e.span for e in events if isinstance(e, Commit) and e.stream.role == "transcript" and e.span
+    ]
+    assert spans, "something is written"
+    assert spans[0][0] >= begun_s - 0.5, "not before the transcript was asked for"

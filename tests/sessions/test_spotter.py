@@ -100,6 +100,20 @@ def test_terms_of_other_languages_are_hidden(retriever):
     ]
 
 
+@pytest.mark.parametrize("count", [len(NAMES), 200])
+def test_terms_that_were_removed_take_no_places(retriever, count):
+    terms = NAMES + [f"term {number}" for number in range(count - len(NAMES))]
+    glossary = Glossary(map(Entry, terms))
+    query = retriever.key_vectors(*retriever.keys(retriever.spell([terms[0]])))
+    near = [entry.source for entry in view_of(retriever, glossary).nearest(query, count)[0]]
+    order = retriever.key_vectors(*retriever.keys(retriever.spell(near))) @ query[0]
+    near = [near[place] for place in order.argsort(descending=True).tolist()]
+    edited = glossary.edit(remove=near[:-3])
+    assert {e.source for e in view_of(retriever, edited).nearest(query, 4)[0]} == set(near[-3:])
+    edited = glossary.edit(remove=near[:4])
+    assert near[4] in {e.source for e in view_of(retriever, edited).nearest(query, 4)[0]}
+
+
 def test_the_best_hit_of_a_term_counts_and_old_ones_are_forgotten(retriever):
     spotter = TermSpotter(retriever, view_of(retriever, Glossary(map(Entry, NAMES[:3]))), 0.0)
     with torch.inference_mode():

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
 from earvoice.audio.pauses import EnergyPauses
+from earvoice.errors import UsageError
 from earvoice.events import Commit, shown_text
 from earvoice.nn.masks import PROMPT, Entries
 from earvoice.policies import HoldN, LocalAgreement, WaitK
 from earvoice.search.beam import BeamSettings, beam_search
 from earvoice.session import Request
 from earvoice.sessions.audio_window import AudioWindow
+from earvoice.sessions.window_session import told_words
 from tests.tiny import lst, tokenizer
 
 RATE = 16000
@@ -225,3 +228,16 @@ def test_context_of_long_words_is_told_as_far_as_there_is_room():
     session.begin_next_window()
     assert session.context == ()
     session.push(Audio(noise(4.0)[None], RATE))
+
+
+def test_terms_are_told_whole_and_only_those_of_the_languages():
+    terms = Glossary([
+        Entry("town hall", "Rathaus", "en", "de"), Entry("sea", "mer", "en", "fr"),
+        Entry("very long thing", "Ding"), Entry("road", "Weg"),
+    ])  # fmt: skip
+    request = Request("en-GB", "de", glossary=terms, context="about <towns>")
+    assert told_words(request, 8) == tuple("town hall = Rathaus; road = Weg; about".split())
+    assert told_words(request, 9)[-5:] == ("very", "long", "thing", "=", "Ding;")
+    assert told_words(request, 0) == ()
+    with pytest.raises(UsageError, match="glossary is a dict, it must be a Glossary"):
+        told_words(Request("en", "de", glossary={"sea": "mer"}), 4)
