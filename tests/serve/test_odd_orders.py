@@ -514,8 +514,15 @@ class Node {
   get textContent() { return this.text + this.children.map((node) => node.textContent).join(""); }
   set textContent(text) { this.text = text; }
   get childElementCount() { return this.children.length; }
-  append(node) { this.children.push(node); }
-  insertBefore(node, before) { this.children.splice(this.children.indexOf(before), 0, node); }
+  append(node) {
+    node.parent?.children.splice(node.parent.children.indexOf(node), 1);
+    node.parent = this;
+    this.children.push(node);
+  }
+  insertBefore(node, before) {
+    node.parent = this;
+    this.children.splice(this.children.indexOf(before), 0, node);
+  }
   querySelector(name) {
     return this.children.find((node) => node.className === name.slice(1)) ?? null;
   }
