@@ -40,8 +40,9 @@ export class Column {
     this.keepingEnd(() => {
       const said = document.createElement("span");
       said.className = "said";
-      said.textContent = voice.paragraph ? text : text.trimStart();
-      this.open(voice, language).insertBefore(said, voice.draft);
+      const paragraph = this.open(voice, language);
+      said.textContent = paragraph.querySelector(".said") ? text : text.trimStart();
+      paragraph.insertBefore(said, voice.draft);
       voice.draft.textContent = "";
     });
   }
