@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earvoice.models.files import MANIFEST
 from earvoice.reproduce.corpora import by_direction, digest_of
 from earvoice.reproduce.spec import ReproduceConfig
 from earvoice.reproduce.tasks import Task
@@ -116,7 +118,7 @@ class Shared:
         key = {
             **self.data,
             "recipe": _said(plan.model_copy(update={"corpus": ()})),
-            "base": [run.name for run in choice.base],
+            "base": self._given(arm),
             "scale": choice.scale,
             "how": spec.test.model_dump(mode="json"),
         }
@@ -130,6 +132,20 @@ class Shared:
     def _arm_recipe(self, arm: str) -> RecipeConfig:
         changes = (*self.spec.changes, *self.spec.arms[arm].changes)
         return self.recipe(Path(self.base.out), changes)
+
+    def _given(self, arm: str) -> dict[str, str]:
+        """What an arm starts from in the given runs: by stage, the hash that seals its weights.
+
+        Not the runs' names: another run of the same name is another start.
+        """
+        found: dict[str, str] = {}
+        for stage in self.spec.take_of(arm).values():
+            for run in self.choice.base:
+                there, _ = checkpoints.newest(run / stage)
+                if there is not None and stage not in found:
+                    seal = (there.path / MANIFEST).read_bytes()
+                    found[stage] = hashlib.sha256(seal).hexdigest()
+        return found
 
     def _there(self, part: str) -> bool:
         """Whether the given runs have all of a part."""

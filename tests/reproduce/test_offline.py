@@ -9,9 +9,12 @@ from earvoice.cli import main
 from earvoice.config import load_yaml
 from earvoice.data.manifest import MANIFEST_NAME
 from earvoice.errors import ConfigError, UsageError
+from earvoice.models.files import write_manifest
 from earvoice.reproduce.corpora import by_direction, digest_of
+from earvoice.reproduce.shared import Choice, Shared
 from earvoice.reproduce.spec import ArmsClaim, ReproduceConfig
 from earvoice.reproduce.trained import Base, arm_recipe, base_recipe, part_recipe
+from earvoice.train.checkpoint import newest
 
 RECIPES = Path(__file__).parents[2] / "recipes/reproduce"
 CORPORA = [Path("corpus")]
@@ -52,6 +55,21 @@ def test_lst_to_the_end_and_with_its_parts_given(tiny_corpus, tmp_path):
     given = [word for run in runs for word in ("--base", str(run))]
     more = ["--claims", "starts", *given, "--dry-run"]
     assert main(command("lst-tiny", tiny_corpus, again, *more)) == 0
+    file = RECIPES / "lst-tiny.yaml"
+    spec = load_yaml(file, ReproduceConfig)
+    choice = Choice(("starts",), (1,), (tiny_corpus,), again, (tiny_corpus,), tuple(runs), 0.1)
+
+    def key():
+        return Shared(spec, file, choice, ("two-stage",)).arm_task("two-stage", 1).key
+
+    before = key()
+    assert key() == before
+    stage = spec.take_of("two-stage")["lm.*"]
+    found, _ = newest(runs[0] / stage)
+    state = json.loads((found.path / "state.json").read_text())
+    (found.path / "state.json").write_text(json.dumps({**state, "note": "another run"}))
+    write_manifest(found.path)
+    assert key() != before, "another run of the same name"
 
 
 @pytest.mark.slow
