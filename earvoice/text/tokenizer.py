@@ -27,7 +27,10 @@ WORD_GAP = "\x1f"
 """In texts to learn from: between words that are written without a space."""
 FILE_NAME = "tokenizer.json"
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
-_BYTE_PIECES = tuple(f"<0x{value:02X}>" for value in range(256))
+_BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
+_NO_UTF8 = frozenset(_BYTES[value] for value in (0xC0, 0xC1, *range(0xF5, 0x100)))
+_BYTE_PIECES = tuple(piece for piece in _BYTES if piece not in _NO_UTF8)
+"""Of all bytes that UTF-8 has: a small vocabulary needs the room of the others."""
 _UNK = ("<unk>",)
 _BOS = ("<s>", "<|begin_of_text|>", "<bos>")
 _EOS = ("</s>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<eos>", "<|endoftext|>")
@@ -150,7 +153,7 @@ class Tokenizer:
     ) -> Tokenizer:
         """Learn byte-pair merges from `texts`; the same texts in the same order give equal bytes.
 
-        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces, at
+        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 243 byte pieces, at
         most `alphabet_limit` characters, merges. A small corpus may give fewer.
 
         apart: no piece reaches over punctuation, nor over a `WORD_GAP` in the texts; a word is
@@ -194,11 +197,11 @@ class Tokenizer:
             token for token in spec["added_tokens"] if token["content"] in specials
         ]
         # A corpus that spells a reserved name must not make it reachable through merges.
-        taken = set(reserved)
+        taken = {*reserved, *_NO_UTF8}
         spec["model"]["merges"] = [
             pair for pair in spec["model"]["merges"] if "".join(pair) not in taken
         ]
-        return cls(json.dumps(spec, ensure_ascii=False, indent=0))
+        return cls(json.dumps(spec, ensure_ascii=False, separators=(",", ":")))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, with no control token: never `bos` or `eos`, whatever it says.
