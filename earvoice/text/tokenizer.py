@@ -30,7 +30,7 @@ _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 _BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
 _NO_UTF8 = frozenset(_BYTES[value] for value in (0xC0, 0xC1, *range(0xF5, 0x100)))
 _BYTE_PIECES = tuple(piece for piece in _BYTES if piece not in _NO_UTF8)
-"""Of all bytes that UTF-8 has: a small vocabulary needs the room of the others."""
+"""Of all bytes that UTF-8 has."""
 _UNK = ("<unk>",)
 _BOS = ("<s>", "<|begin_of_text|>", "<bos>")
 _EOS = ("</s>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<eos>", "<|endoftext|>")
@@ -150,17 +150,19 @@ class Tokenizer:
         extra_specials: Sequence[str] = (),
         alphabet_limit: int = 1000,
         apart: bool = False,
+        all_bytes: bool = True,
     ) -> Tokenizer:
         """Learn byte-pair merges from `texts`; the same texts in the same order give equal bytes.
 
-        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 243 byte pieces, at
+        `vocab_size` counts everything: control tokens (6 + `extra_specials`), 256 byte pieces, at
         most `alphabet_limit` characters, merges. A small corpus may give fewer.
 
         apart: no piece reaches over punctuation, nor over a `WORD_GAP` in the texts; a word is
         then in the same pieces wherever it stands, which is what copying it needs.
+        all_bytes: also pieces for the 13 bytes that UTF-8 never has, as others' vocabularies do.
         """
         specials = [*SPECIALS.names(), *extra_specials]
-        reserved = [*specials, *_BYTE_PIECES]
+        reserved = [*specials, *(_BYTES if all_bytes else _BYTE_PIECES)]
         if len(set(reserved)) != len(reserved):
             raise UsageError(f"extra_specials: names repeat or are taken: {list(extra_specials)}")
         if vocab_size <= len(reserved):

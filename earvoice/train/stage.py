@@ -31,6 +31,8 @@ class TokenizerConfig(Config):
     apart: bool = False
     """No piece reaches over punctuation or from one Chinese word into the next, so that a term is
     in the same pieces wherever it stands."""
+    all_bytes: bool = True
+    """Also pieces for the bytes that UTF-8 never has: room that a small vocabulary can use."""
 
 
 class MixtureConfig(Config):

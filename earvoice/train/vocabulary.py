@@ -98,6 +98,7 @@ def vocabulary(
         recipe.tokenizer.vocab_size,
         extra_specials=getattr(recipe.system, "control_tokens", (*WAIT_TAGS.values(), WAIT_ALL)),
         apart=recipe.tokenizer.apart,
+        all_bytes=recipe.tokenizer.all_bytes,
     )
     tokenizer.save(path)
     return tokenizer
