@@ -87,7 +87,7 @@ def translated(audio: Path, model: Path, out: Path, *options: str) -> float:
     [
         (export_tiny_lst, []),
         (export_tiny_lst, ["--policy", "align-att", "--frames", "2"]),
-        (functools.partial(export_tiny_llast, max_tokens=12), []),
+        (functools.partial(export_tiny_llast, max_tokens=12, seed=1), []),
     ],
     ids=["lst", "lst-align-att", "llast"],
 )
