@@ -194,16 +194,7 @@ class Tokenizer:
         learner.train_from_iterator((_valid_unicode(text) for text in texts), trainer)
         if apart:
             learner.pre_tokenizer = pre_tokenizers.Sequence(written)
-        spec = json.loads(learner.to_str())
-        spec["added_tokens"] = [
-            token for token in spec["added_tokens"] if token["content"] in specials
-        ]
-        # A corpus that spells a reserved name must not make it reachable through merges.
-        taken = {*reserved, *_NO_UTF8}
-        spec["model"]["merges"] = [
-            pair for pair in spec["model"]["merges"] if "".join(pair) not in taken
-        ]
-        return cls(json.dumps(spec, ensure_ascii=False, separators=(",", ":")))
+        return cls(_definition(learner, specials, {*reserved, *_NO_UTF8}))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, with no control token: never `bos` or `eos`, whatever it says.
@@ -271,6 +262,15 @@ class Tokenizer:
 
     def __hash__(self) -> int:
         return hash(self._definition)
+
+
+def _definition(learner: tokenizers.Tokenizer, specials: Sequence[str], taken: set[str]) -> str:
+    """What was learnt, as text. No merges make a name that is taken: a corpus may spell one."""
+    spec = json.loads(learner.to_str())
+    spec["added_tokens"] = [t for t in spec["added_tokens"] if t["content"] in specials]
+    merges = spec["model"]["merges"]
+    spec["model"]["merges"] = [pair for pair in merges if "".join(pair) not in taken]
+    return json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parse(definition: str) -> dict[str, Any]:
