@@ -21,6 +21,7 @@ from earvoice.config import Config, Count, Positive, check_divides
 from earvoice.nn.attention import RowStep, attend, rotary_angles, rotate
 from earvoice.nn.cache import EntryCache, init_entry_cache
 from earvoice.nn.masks import Entries, MaskFn, causal
+from earvoice.nn.packed import PackedProduct, can_pack
 from earvoice.nn.state import row_list
 
 
@@ -172,6 +173,7 @@ class Llama(nn.Module):
         self.layers = nn.ModuleList(LlamaLayer(config) for _ in range(config.layers))
         self.norm = RmsNorm(config.dim, config.norm_eps)
         self.head = None
+        self._packed_head: PackedProduct | None = None
         if not config.tie_embeddings:
             self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
         self.head_dim = config.head_dim or config.dim // config.heads
@@ -284,8 +286,21 @@ class Llama(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., vocab_size]."""
+        if self._packed_head is not None:
+            return self._packed_head(hidden)
+        if self.head is not None and hidden.dtype == self.head.weight.dtype:
+            logits: Tensor = self.head(hidden)
+            return logits
         weight = self.embedding.weight if self.head is None else self.head.weight
         return F.linear(hidden, weight.to(hidden.dtype))
+
+    def pack(self) -> int:
+        """Packs tied output weights, which must not change any more. Returns: bytes this took."""
+        weight = self.embedding.weight.detach()
+        if self.head is not None or not can_pack(weight):
+            return 0
+        self._packed_head = PackedProduct(weight)
+        return weight.nbytes
 
     def reanchor(self, state: EntryCache, row: int, keep: np.ndarray, position: np.ndarray) -> None:
         """Keeps the slots `keep` of a row, in order, and renumbers them to `position`.
