@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import ssl
 import sys
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class ListenError(EarvoiceError):
 def serve(live: LiveServer, address: Address) -> None:
     """Serve until a signal. Errors: `ListenError`."""
     config = uvicorn_config(live, address.host, address.port, address.tls)
-    server = _Server(config, live)
+    server = Server(config, live)
     server.run()
     if not server.started and not server.given_up:
         raise ListenError(f"cannot listen on {address.host}:{address.port}; see the log above")
@@ -75,7 +76,9 @@ def uvicorn_config(
     return config
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """uvicorn with a drain, and an end that no client can put off."""
+
     def __init__(self, config: uvicorn.Config, live: LiveServer) -> None:
         super().__init__(config)
         self._live = live
@@ -93,6 +96,15 @@ class _Server(uvicorn.Server):
                 shown = f"[{host}]" if ":" in host else host
                 sys.stderr.write(f"earvoice: serving on {scheme}://{shown}:{port}\n")
                 sys.stderr.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; who has not gone by then, because he does not read, is cut off."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # closing is the loop's next turn
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; a second one, or Ctrl-C, does not wait."""

@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import uvicorn
 
 from earvoice.audio import Audio
 from earvoice.events import Commit
 from earvoice.serve.app import LiveServer
 from earvoice.serve.client import Client
 from earvoice.serve.protocol import Start
-from earvoice.serve.server import uvicorn_config
+from earvoice.serve.server import Server, uvicorn_config
 from earvoice.serve.settings import ServeSettings
 from earvoice.session import Request
 from tests.serve.fake_engine import models
@@ -47,7 +46,7 @@ def running(tokens=(), engines=None, **settings):
     engines = engines or [*ENGINE, "--settings", chosen.engine.model_dump_json()]
     live = LiveServer(engines, chosen, tokens)
     config = uvicorn_config(live, "127.0.0.1", 0)
-    server = uvicorn.Server(config)
+    server = Server(config, live)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline_s = time.monotonic() + 60
