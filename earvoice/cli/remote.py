@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -28,16 +29,22 @@ def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
     paced = args.clock == "wall"
     refuse_overwriting(args)
     client = make_client(args)
+    open_sink = functools.partial(_sink, form, args.output)
+    asyncio.run(_translate(client, _in_thread(packets, paced=paced), open_sink))
+    if client.counts.reconnects:
+        print(f"earvoice: reconnected {client.counts.reconnects} times", file=sys.stderr)
+    return 0
+
+
+@contextlib.contextmanager
+def _sink(form: str, output: Path | None) -> Iterator[Sink]:
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
-        if args.output is not None:
-            file = stack.enter_context(args.output.open("w", encoding="utf-8"))
+        if output is not None:
+            file = stack.enter_context(output.open("w", encoding="utf-8"))
         sink = make_sink(form, file)
         stack.callback(sink.close)
-        asyncio.run(_translate(client, _in_thread(packets, paced=paced), sink))
-        if client.counts.reconnects:
-            print(f"earvoice: reconnected {client.counts.reconnects} times", file=sys.stderr)
-    return 0
+        yield sink
 
 
 def make_client(args: argparse.Namespace) -> Client:
@@ -105,9 +112,19 @@ def _read_token(path: Path) -> str:
     return read_tokens(path)[0]
 
 
-async def _translate(client: Client, packets: AsyncIterator[Audio], sink: Sink) -> None:
-    async for stamped in client.translate(packets):
-        sink.take(stamped)
+async def _translate(
+    client: Client,
+    packets: AsyncIterator[Audio],
+    open_sink: Callable[[], contextlib.AbstractContextManager[Sink]],
+) -> None:
+    """Nothing is opened, so no earlier file emptied, before the server has said something."""
+    said = client.translate(packets)
+    first = await anext(said, None)
+    with open_sink() as sink:
+        if first is not None:
+            sink.take(first)
+        async for stamped in said:
+            sink.take(stamped)
 
 
 async def _in_thread(packets: Iterator[Audio], *, paced: bool) -> AsyncIterator[Audio]:

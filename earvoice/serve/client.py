@@ -91,7 +91,8 @@ class Client:
     """One stream to one server. `translate` may be used once.
 
     `patience_s`: how long it tries to reconnect before it gives up; `buffer_s`: audio kept for
-    a resume, the source waits when it is full. `lag_s`: what the server said last.
+    a resume, the source waits when it is full. `lag_s`: what the server said last. `refused`: what
+    it would not do, such as an update; the stream goes on as it was.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Client:
         self._buffer_s = buffer_s
         self.counts = Counts()
         self.lag_s: Seconds = 0.0
+        self.refused: list[ServerError] = []
         self.session: Started | None = None
         self.hello: Hello | None = None
         self._resume_token = ""
@@ -391,7 +393,7 @@ class Client:
                 case DraftMessage():
                     self._emit(message)
                 case ErrorMessage(fatal=False):
-                    self._out.put_nowait(ServerError(message.code, message.message))
+                    self.refused.append(ServerError(message.code, message.message))
                 case _:
                     pass
             due = unconfirmed >= _ACK_EVERY and time.monotonic() - acked_s >= _ACK_S

@@ -20,8 +20,9 @@ class Limits(Config):
     """A larger message closes the connection with 1009 before it is read whole."""
     max_frame_s: Positive = 10.0
     """Audio in one binary message."""
-    max_lag_s: Positive = 30.0
-    """Audio received and not yet processed; above it the server stops reading the socket."""
+    max_lag_s: Annotated[float, Field(ge=2.0)] = 30.0
+    """Audio received and not yet processed; above it the server stops reading the socket. Less
+    than 2 s could be less than a model waits for before its next step."""
     idle_s: Positive = 30.0
     """Without audio and ping."""
     max_session_s: Positive = 14_400.0

@@ -47,6 +47,17 @@ def test_a_glossary_is_sent(server, tmp_path):
     assert b"--src-lang" in done.stderr
 
 
+def test_a_file_is_not_emptied_for_a_server_that_refuses(server, tmp_path):
+    file, samples = tmp_path / "old.txt", sound(0.5)
+    file.write_text("of before", encoding="utf-8")
+    done = listen(server, "--model", "none", "--output", str(file), data=pcm(samples))
+    assert done.returncode == 1
+    assert file.read_text(encoding="utf-8") == "of before"
+    done = listen(server, "--model", "plain", "--output", str(file), data=pcm(samples))
+    assert done.returncode == 0
+    assert file.read_text(encoding="utf-8").split() == text_of(expected(samples)).split()
+
+
 def test_an_interrupt_finishes_the_stream(server):
     samples = sound(30.0)
     data = pcm(samples)

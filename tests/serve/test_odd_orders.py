@@ -45,7 +45,7 @@ from earvoice.serve.sessions import Sessions
 from earvoice.serve.settings import Limits, ServeSettings
 from earvoice.testing import FakeInterpreter
 from tests.serve.here import HereEngine, served_alone
-from tests.serve.running import collect, expected, paced, packets, running, sound
+from tests.serve.running import collect, expected, paced, packets, running, sound, text_of
 from tests.srt import validated_srt
 
 WEB = Path(__file__).parents[2] / "earvoice/serve/web"
@@ -550,3 +550,21 @@ def test_people_who_talk_at_once_have_lines_of_their_own_on_the_page():
         "es OTHER: Hola.",
         "de SELF: Wie",
     ]
+
+
+def test_an_update_that_is_refused_does_not_end_the_clients_stream():
+    samples = sound(0.5)
+
+    async def speech(client):
+        for packet in packets(samples):
+            yield packet
+            client.update(tgt_lang="xx")
+
+    async def run(url):
+        client = Client(url, start=Start(model="plain"))
+        return [stamped.event async for stamped in client.translate(speech(client))], client
+
+    with running() as server:
+        events, client = asyncio.run(run(server.url))
+    assert text_of(events) == text_of(expected(samples))
+    assert {error.code for error in client.refused} == {"update_refused"}
