@@ -21,7 +21,7 @@ from earvoice.serve.auth import Gate
 from earvoice.serve.connection import Connection, summary
 from earvoice.serve.dialects.routes import dialect_routes
 from earvoice.serve.engines import Connect
-from earvoice.serve.errors import Fault
+from earvoice.serve.errors import SHUTS_DOWN, Fault
 from earvoice.serve.metrics import Metrics
 from earvoice.serve.protocol import SUBPROTOCOL, schema
 from earvoice.serve.room_routes import RoomRoutes
@@ -32,7 +32,6 @@ from earvoice.units import Seconds
 WEB = Path(__file__).parent / "web"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SWEEP_S: Seconds = 1.0
-_SHUTS_DOWN = "the server shuts down"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; base-uri 'none'; "
@@ -76,19 +75,19 @@ class LiveServer:
 
     async def drain(self) -> None:
         """Take no more sessions, tell those there are, and give them time to end."""
-        self.sessions.draining = True
         drain_s = self.settings.drain_s
+        self.sessions.drain(drain_s)
         end_s = time.monotonic() + drain_s
-        self.sessions.rooms.closing(_SHUTS_DOWN, drain_s)
+        self.sessions.rooms.closing(SHUTS_DOWN, drain_s)
         # Beside the waiting: one that reads nothing is not told, and holds nobody up.
-        told = [connection.closing(_SHUTS_DOWN, drain_s) for connection in self._connections]
+        told = [connection.closing(SHUTS_DOWN, drain_s) for connection in self._connections]
         telling = asyncio.gather(*told, return_exceptions=True)
         await asyncio.wait({telling}, timeout=0.1)
         while (self.sessions.live or self.sessions.unread) and time.monotonic() < end_s:
             await asyncio.sleep(0.1)
         telling.cancel()
         for session in list(self.sessions.live):
-            self.sessions.remove(session, Fault("going_away", _SHUTS_DOWN))
+            self.sessions.remove(session, Fault("going_away", SHUTS_DOWN))
         await asyncio.sleep(0.05)
 
     async def stop(self) -> None:

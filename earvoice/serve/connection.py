@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from earvoice.serve.errors import CLOSE_DONE, CLOSE_GOING_AWAY, Fault
+from earvoice.serve.errors import CLOSE_DONE, CLOSE_GOING_AWAY, SHUTS_DOWN, Fault
 from earvoice.serve.live import LiveSession, Subscription
 from earvoice.serve.liveness import RECEIVED_S
 from earvoice.serve.protocol import (
@@ -146,6 +146,8 @@ class Connection:
     ) -> tuple[LiveSession, Subscription]:
         try:
             await self._say(message)
+            if (in_s := self._sessions.closes_in_s) is not None:  # it came back meanwhile
+                await self._say(Closing(reason=SHUTS_DOWN, in_s=in_s))
         except (Gone, Fault):
             session.unsubscribe(subscription)
             if session.owner is subscription:

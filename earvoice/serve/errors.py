@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from earvoice.errors import EarvoiceError
 
+SHUTS_DOWN = "the server shuts down"
+"""What everybody is told while it drains."""
 CLOSE_DONE = 1000
 CLOSE_GOING_AWAY = 1001
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from earvoice.serve.engines import Connect, Engines
-from earvoice.serve.errors import Fault
+from earvoice.serve.errors import SHUTS_DOWN, Fault
 from earvoice.serve.frames import FrameReader
 from earvoice.serve.live import LiveSession
 from earvoice.serve.metrics import Metrics
@@ -39,7 +39,7 @@ class Sessions:
     ) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.draining = False
+        self._ends_s: Seconds | None = None  # when a server that shuts down will have
         self.rooms = Rooms(settings.rooms, clock)
         self._clock = clock
         self._by_id: dict[str, LiveSession] = {}
@@ -53,6 +53,15 @@ class Sessions:
                 engines, settings.engine, self.engine_said, self.engine_up, self._engine_died
             )
         )
+
+    def drain(self, in_s: Seconds) -> None:
+        """Take no more sessions; those there are have so long to end."""
+        self._ends_s = self._clock() + in_s
+
+    @property
+    def closes_in_s(self) -> Seconds | None:
+        """How long there still is, None where the server does not shut down."""
+        return None if self._ends_s is None else max(0.0, self._ends_s - self._clock())
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -75,8 +84,8 @@ class Sessions:
 
     def refusal(self, wanted: int = 1) -> Fault | None:
         """Why no session (or `wanted` of them) can be opened now, None if they can."""
-        if self.draining:
-            return Fault("overloaded", "the server shuts down", retry_after_s=10.0)
+        if self._ends_s is not None:
+            return Fault("overloaded", SHUTS_DOWN, retry_after_s=10.0)
         live = self.live
         if len(live) + wanted > self.settings.max_sessions:
             return Fault(

@@ -253,6 +253,20 @@ def test_errors_that_can_be_survived_leave_the_session(server):
     assert messages[-1]["code"] == 1000
 
 
+def test_who_comes_back_while_the_server_drains_is_told():
+    with running(drain_s=20.0) as own:
+        socket, answer = started(own, model="plain")
+        socket.socket.close()  # broken off, without a goodbye
+        own.sessions.drain(20.0)
+        back, _ = open_socket(own, f"/v1/stream/{answer['session']}")
+        back.send(json.dumps({"type": "resume", "token": answer["token"]}))
+        resumed, closing = (json.loads(back.recv()) for _ in range(2))
+        assert (resumed["type"], closing["reason"]) == ("resumed", "the server shuts down")
+        assert 0 < closing["in_s"] <= 20.0
+        back.send('{"type":"finish"}')
+        assert read_until(back, "close")[-1]["code"] == 1000
+
+
 def test_a_token_is_good_once_and_its_second_use_ends_the_session(server):
     socket, answer = started(server, model="plain")
     path = f"/v1/stream/{answer['session']}"
