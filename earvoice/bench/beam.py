@@ -19,6 +19,7 @@ import torch
 from earvoice.bench.machine import describe
 from earvoice.bench.sizes import SIZES
 from earvoice.errors import UsageError
+from earvoice.models.layout import lay_out_for_inference
 from earvoice.models.llm import Llama, LlamaConfig
 from earvoice.nn.masks import PROMPT, Entries, causal
 from earvoice.search.beam import BeamSettings, beam_search
@@ -112,6 +113,7 @@ def _pair(config: LlamaConfig, seed: int) -> tuple[Llama, Any]:
     same = llama_config(theirs.config.to_dict(), "bench beam")
     ours = Llama(same).eval().requires_grad_(False)
     ours.load_state_dict(map_llama(theirs.state_dict(), same, "bench beam"))
+    lay_out_for_inference(ours)  # as `load` does; theirs is laid out as their loading does
     return ours, theirs.requires_grad_(False)
 
 
