@@ -12,6 +12,7 @@ passed on.
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -103,13 +104,19 @@ def captions_of(words: Iterable[Word], speaker: str = "") -> list[Caption]:
 
 
 def format_srt(captions: Iterable[Caption]) -> str:
-    """SubRip text."""
+    """SubRip text; what players would take for a tag is broken by a space without width."""
     blocks = [
         f"{number}\n{_clock(caption.start_ms, ',')} --> {_clock(caption.end_ms, ',')}\n"
-        + "\n".join(line.replace("-->", "→") for line in caption.lines)
+        + "\n".join(map(_unmarked, caption.lines))
         for number, caption in enumerate(captions, start=1)
     ]
     return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def _unmarked(line: str) -> str:
+    """A line of SubRip that players show as it is: SubRip has no way to escape marks."""
+    line = re.sub(r"<(?=[/a-zA-Z])", "<\u200b", line.replace("-->", "→"))
+    return line.replace("{\\", "{\u200b\\")
 
 
 def format_vtt(captions: Iterable[Caption]) -> str:
@@ -136,8 +143,12 @@ def _append(words: list[Word], text: str, start_s: Seconds, end_s: Seconds) -> N
             end = max(first.end_s, word.end_s)
             word = Word(first.text + piece, first.start_s, end, first.spaced)
         # A "word" longer than a line is cut where the line ends.
-        for offset, part in enumerate(_cut(word.text)):
-            words.append(Word(part, word.start_s, word.end_s, word.spaced and offset == 0))
+        at, letter_s = 0, (word.end_s - word.start_s) / len(word.text)
+        for part in _cut(word.text):
+            from_s = word.start_s + letter_s * at
+            at += len(part)
+            to_s = word.start_s + letter_s * at
+            words.append(Word(part, from_s, to_s, word.spaced and at == len(part)))
 
 
 def _pieces(text: str) -> Iterator[tuple[str, bool]]:
@@ -167,18 +178,43 @@ def _breakable(before: str, after: str) -> bool:
 
 
 def _cut(piece: str) -> Iterator[str]:
-    part = ""
+    """Parts that fit a line, cut where letters can be told apart, or anywhere if nowhere."""
+    part, columns, safe = "", 0, 0
     for char in piece:
-        if _columns(part + char) > LINE_COLUMNS:
-            yield part
-            part = ""
+        width = _columns(char)
+        if part and _separable(part[-1], char):
+            safe = len(part)
+        if columns + width > LINE_COLUMNS:
+            at = safe or len(part)
+            yield part[:at]
+            part, safe = part[at:], 0
+            columns = _columns(part)
         part += char
+        columns += width
     yield part
+
+
+_JOINER = "\u200d"
+_BEHIND_THAI = "\u0e30\u0e32\u0e33\u0e45"
+"""Thai vowels that are letters of their own and belong to the consonant before them ..."""
+_BEFORE_THAI = "\u0e40\u0e41\u0e42\u0e43\u0e44"
+"""... and those that are written before it."""
+
+
+def _separable(before: str, after: str) -> bool:
+    """Whether one character may end a line and the other begin the next."""
+    if _JOINER in (before, after) or before in _BEFORE_THAI or after in _BEHIND_THAI:
+        return False
+    return not unicodedata.category(after).startswith("M")
 
 
 def _columns(text: str) -> int:
     return sum(
-        2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
+        0
+        if unicodedata.category(char) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(char) in "WF"
+        else 1
         for char in text
     )
 

@@ -1,4 +1,6 @@
+import itertools
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -151,3 +153,32 @@ def test_an_hour_of_words_is_quick(count):
     said = [(f" Wort{index}", (index * 1.2, index * 1.2 + 1)) for index in range(count)]
     captions = captions_of(words_of(stamp(said)))
     assert captions[-1].end_ms >= (count - 1) * 1200
+
+
+def test_long_text_without_spaces_is_cut_between_letters_and_in_time():
+    thai = "สวัสดีครับวันนี้ผมจะพูดถึงเทคโนโลยีการแปลภาษาแบบเรียลไทม์ซึ่งกำลังได้รับความนิยม" * 2
+    captions = captions_of(words_of(stamp([(thai, (0.0, 12.0))])))
+    lines = [line for caption in captions for line in caption.lines]
+    assert "".join(lines) == thai
+    assert not any(line[0] in "ะาำ" or unicodedata.category(line[0]) == "Mn" for line in lines)
+    for before, after in itertools.pairwise(captions):  # the time goes to the letters
+        assert before.end_ms == after.start_ms
+        share = len("".join(before.lines)) / len(thai)
+        assert before.end_ms - before.start_ms == pytest.approx(12_000 * share, abs=20)
+
+
+def test_what_belongs_together_is_not_torn_apart():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    lines = [line for c in captions_of(words_of(stamp([(family * 40, None)]))) for line in c.lines]
+    assert len(lines) > 1
+    assert all(line == family * (len(line) // len(family)) for line in lines)
+    marks = "a" + "\u0903" * 200  # spacing marks: one letter that fits no line
+    for caption in captions_of(words_of(stamp([(marks, None)]))):
+        assert all(columns(line) <= LINE_COLUMNS for line in caption.lines)
+
+
+def test_srt_shows_what_players_would_take_for_tags():
+    said = stamp([(" a <i>b</i> <font color=red>x {\\an8}y 1<2 --> 3", (0.0, 4.0))])
+    text = " ".join(format_srt(captions_of(words_of(said))).strip().split("\n")[2:])
+    assert "".join(text.split("\u200b")) == "a <i>b</i> <font color=red>x {\\an8}y 1<2 → 3"
+    assert not re.search(r"<[/a-zA-Z]|\{\\", text)

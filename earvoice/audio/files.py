@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from earvoice.audio.pipe import read_exactly
+from earvoice.audio.pipe import read_exactly, stream_pipe
 from earvoice.audio.signal import (
     Audio,
     Float32,
@@ -28,6 +27,7 @@ from earvoice.audio.signal import (
     check_rate,
     check_samples,
 )
+from earvoice.audio.wav_header import wav_length
 from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Seconds
 
@@ -40,8 +40,8 @@ _FFMPEG_FORMATS = (
 )
 _MAX_PACKET_S = 60.0
 _MAX_FFMPEG_S = 12 * 3600
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)
-_UNKNOWN_FRAMES = 1 << 53
+UNKNOWN_FRAMES = 1 << 53
+"""What a header promises that does not know; as many frames or more."""
 _STEP_FRAMES = 1024
 
 
@@ -58,6 +58,8 @@ def stream_file(path: str | Path, packet_s: Seconds = 0.1) -> Iterator[Audio]:
     _check_file(file)
     try:
         with _open(file) as sound:
+            if sound.frames == 0 and _has_unsaid_audio(file):
+                return _first_checked(_piped_packets(file, packet_s))
             _check_sound(file, sound)
     except (soundfile.LibsndfileError, _ForeignFormatError) as error:
         return _stream_ffmpeg(file, packet_s, str(error))
@@ -104,7 +106,7 @@ def _open(file: Path) -> Iterator[Any]:
         handle = file.open("rb")
     except OSError as error:
         raise AudioError(f"cannot read {file}: {error.strerror}") from error
-    with handle, soundfile.SoundFile(handle) as sound:
+    with handle, _SoundFile(handle) as sound:
         if sound.format not in _FORMATS:
             raise _ForeignFormatError(f"format {sound.format}")
         yield sound
@@ -120,6 +122,18 @@ def _check_sound(file: Path, sound: Any) -> None:
         raise AudioError(f"{file} holds no audio")
 
 
+def _has_unsaid_audio(file: Path) -> bool:
+    """Whether it is a WAV file that was written as a stream: no length, and audio all the same."""
+    length = wav_length(file)
+    return length is not None and length.unknown and length.behind_bytes > 0
+
+
+def _piped_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:
+    """The file as it would come through a pipe."""
+    with file.open("rb") as handle:
+        yield from stream_pipe(handle, packet_s)
+
+
 def _sound_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:
     try:
         yield from _packets_of(file, packet_s)
@@ -131,7 +145,7 @@ def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
     with _open(file) as sound:
         rate_hz = int(sound.samplerate)
         block = max(1, round(packet_s * rate_hz))
-        promised = max(sound.frames, _wav_frames(file))
+        promised = _promised(file, sound)
         done, frames = 0, _Frames(sound)
         while len(data := frames.take(block)):
             yield _packet(file, np.ascontiguousarray(data.T), rate_hz, done / rate_hz)
@@ -139,10 +153,9 @@ def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
         damage = frames.damage
     if done == 0:
         raise AudioError(f"{file} holds no audio {damage}".rstrip())
-    # MP3 headers only estimate, and a few frames of padding are no truncation either; a stream
-    # written without a length carries an absurd one.
+    # MP3 headers only estimate, and a few frames of padding are no truncation either.
     missing = promised - done
-    if damage or max(0.05 * rate_hz, 0.001 * promised) < missing < _UNKNOWN_FRAMES:
+    if damage or missing > max(0.05 * rate_hz, 0.001 * promised):
         _log.warning(
             "%s ends early: %.2f s of the %.2f s its header promises %s",
             file,
@@ -150,6 +163,27 @@ def _packets_of(file: Path, packet_s: Seconds) -> Iterator[Audio]:
             promised / rate_hz,
             damage,
         )
+
+
+def _promised(file: Path, sound: Any) -> int:
+    """Frames that the header says; 0 where a stream's writer did not know."""
+    length = wav_length(file)
+    if length is not None and length.unknown:
+        return 0
+    frames = max(sound.frames, length.frames if length is not None else 0)
+    return frames if frames < UNKNOWN_FRAMES else 0
+
+
+class _SoundFile(soundfile.SoundFile):
+    """Reads FLAC without seeking.
+
+    soundfile seeks after every read; at the end of a FLAC stream without a length, and behind
+    damage, that fails, and what was decoded would be lost.
+    """
+
+    def seekable(self) -> bool:
+        """Whether reads may seek."""
+        return self.format != "FLAC" and bool(super().seekable())
 
 
 class _Frames:
@@ -193,28 +227,6 @@ def _packet(file: Path, samples: Float32, rate_hz: int, start_s: Seconds) -> Aud
         return Audio(samples, rate_hz)
     except AudioError as error:
         raise AudioError(f"{file}: {error}") from error
-
-
-def _wav_frames(file: Path) -> int:
-    """Frames that a WAV header promises, 0 if it is none or does not say.
-
-    libsndfile corrects the count by the file's size, which hides that the file was cut.
-    """
-    with file.open("rb") as handle:
-        if handle.read(4) != b"RIFF" or handle.read(8)[4:] != b"WAVE":
-            return 0
-        block_align = 0
-        while len(head := handle.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"fmt " and size >= 16:
-                body = handle.read(16)
-                block_align = struct.unpack("<H", body[12:14])[0] if len(body) == 16 else 0
-                handle.seek(size - 16 + size % 2, 1)
-            elif name == b"data":
-                return 0 if size in _UNKNOWN_SIZES or not block_align else size // block_align
-            else:
-                handle.seek(size + size % 2, 1)
-    return 0
 
 
 def _stream_ffmpeg(file: Path, packet_s: Seconds, reason: str) -> Iterator[Audio]:

@@ -67,9 +67,17 @@ def _is_other_kind(start: bytes) -> bool:
 
     Twelve printable bytes would be six loud samples of one sign.
     """
-    mpeg = start[:1] == b"\xff" and start[1:2] in (b"\xfb", b"\xfa", b"\xf3", b"\xf2", b"\xe3")
+    mpeg = _is_mpeg_header(start[:4])
     text = len(start) == 12 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
     return start.startswith(_OTHER_KINDS) or start[4:8] == b"ftyp" or mpeg or text
+
+
+def _is_mpeg_header(start: bytes) -> bool:
+    """Whether four bytes begin a frame of MPEG layer III: two of them alone may be a sample."""
+    if len(start) < 4 or start[0] != 0xFF or start[1] not in (0xFB, 0xFA, 0xF3, 0xF2, 0xE3):
+        return False
+    bit_rate, sample_rate = start[2] >> 4, start[2] >> 2 & 3
+    return 0 < bit_rate < 15 and sample_rate < 3
 
 
 def _parts(pipe: IO[bytes]) -> Iterator[bytes]:

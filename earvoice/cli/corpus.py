@@ -85,7 +85,7 @@ def _synth(args: argparse.Namespace) -> int:
         hours=args.hours,
         seed=args.seed,
         minutes=(args.minutes_min, args.minutes_max),
-        engines=tuple(engine for engine in args.engines.split(",") if engine),
+        engines=tuple(name.strip() for name in args.engines.split(",") if name.strip()),
         flite_share=args.flite_share,
         style=args.style,
         focus=args.focus,

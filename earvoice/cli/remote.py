@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import functools
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from earvoice.audio import Audio, AudioClock
 from earvoice.cli.knowledge import knowledge_of
-from earvoice.cli.sinks import SUFFIXES, Sink, make_sink
+from earvoice.cli.sinks import SUFFIXES, Sink, output_sink
 from earvoice.driver import WallClock
 from earvoice.errors import UsageError
 
@@ -29,22 +27,11 @@ def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
     paced = args.clock == "wall"
     refuse_overwriting(args)
     client = make_client(args)
-    open_sink = functools.partial(_sink, form, args.output)
-    asyncio.run(_translate(client, _in_thread(packets, paced=paced), open_sink))
+    with output_sink(form, args.output) as sink:
+        asyncio.run(_translate(client, _in_thread(packets, paced=paced), sink))
     if client.counts.reconnects:
         print(f"earvoice: reconnected {client.counts.reconnects} times", file=sys.stderr)
     return 0
-
-
-@contextlib.contextmanager
-def _sink(form: str, output: Path | None) -> Iterator[Sink]:
-    with contextlib.ExitStack() as stack:
-        file: TextIO = sys.stdout
-        if output is not None:
-            file = stack.enter_context(output.open("w", encoding="utf-8"))
-        sink = make_sink(form, file)
-        stack.callback(sink.close)
-        yield sink
 
 
 def make_client(args: argparse.Namespace) -> Client:
@@ -112,19 +99,9 @@ def _read_token(path: Path) -> str:
     return read_tokens(path)[0]
 
 
-async def _translate(
-    client: Client,
-    packets: AsyncIterator[Audio],
-    open_sink: Callable[[], contextlib.AbstractContextManager[Sink]],
-) -> None:
-    """Nothing is opened, so no earlier file emptied, before the server has said something."""
-    said = client.translate(packets)
-    first = await anext(said, None)
-    with open_sink() as sink:
-        if first is not None:
-            sink.take(first)
-        async for stamped in said:
-            sink.take(stamped)
+async def _translate(client: Client, packets: AsyncIterator[Audio], sink: Sink) -> None:
+    async for stamped in client.translate(packets):
+        sink.take(stamped)
 
 
 async def _in_thread(packets: Iterator[Audio], *, paced: bool) -> AsyncIterator[Audio]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol, TextIO
 
 from earvoice import captions
@@ -35,6 +39,46 @@ def make_sink(form: str, file: TextIO) -> Sink:
     if form in ("srt", "vtt"):
         return CaptionSink(file, form)
     raise UsageError(f"format is {form!r}, it must be one of {', '.join(FORMATS)}")
+
+
+@contextlib.contextmanager
+def output_sink(form: str, output: Path | None) -> Iterator[Sink]:
+    """The sink of a file, or of standard output for None; closed at the end, a bad one too.
+
+    The file is opened with the first event, or at a good end: what was there before is not lost to
+    a run that had nothing to say.
+    """
+    if output is None:
+        with contextlib.closing(make_sink(form, sys.stdout)) as sink:
+            yield sink
+        return
+    with contextlib.closing(_FileSink(form, output)) as late:
+        yield late
+        late.open()
+
+
+class _FileSink:
+    def __init__(self, form: str, path: Path) -> None:
+        self._form, self._path = form, path
+        self._file: TextIO | None = None
+        self._sink: Sink | None = None
+
+    def open(self) -> Sink:
+        """The sink, made now if there is none."""
+        if self._sink is None:
+            self._file = self._path.open("w", encoding="utf-8")
+            self._sink = make_sink(self._form, self._file)
+        return self._sink
+
+    def take(self, stamped: Stamped) -> None:
+        """Hand an event on."""
+        self.open().take(stamped)
+
+    def close(self) -> None:
+        """Write what is left, if anything was taken."""
+        if self._file is not None and self._sink is not None:
+            with self._file:
+                self._sink.close()
 
 
 class TextSink:

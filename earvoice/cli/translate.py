@@ -10,16 +10,17 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
 import soundfile
 from rich.console import Console
 
 from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
+from earvoice.audio.files import UNKNOWN_FRAMES
 from earvoice.audio.pauses import PauseKind
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
 from earvoice.cli.remote import refuse_overwriting, run_remote
-from earvoice.cli.sinks import FORMATS, SUFFIXES, make_sink
+from earvoice.cli.sinks import FORMATS, SUFFIXES, output_sink
 from earvoice.cli.terminal import AudioBar, LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
 from earvoice.errors import EarvoiceError, UsageError
@@ -114,20 +115,17 @@ def run(args: argparse.Namespace) -> int:
     settings = None if args.pauses is None else {"pauses": args.pauses}
     session = load(job.card.path, settings=settings).open(job.request)
     with contextlib.ExitStack() as stack:
-        file: TextIO = sys.stdout
-        if args.output is not None:
-            file = stack.enter_context(args.output.open("w", encoding="utf-8"))
-        sink = make_sink(job.form, file)
-        stack.callback(sink.close)
+        sink = stack.enter_context(output_sink(job.form, args.output))
+        shown = args.output is None and sys.stdout.isatty()
         view: LiveView | AudioBar | None = None
         if sys.stdout.isatty() and (args.output is not None or job.form == "text"):
             label = f"{job.card.name} {job.request.src_lang} → {job.request.tgt_lang}"
             console = Console()
             view = stack.enter_context(LiveView(console, session, job.clock, label, total_s))
-        elif sys.stderr.isatty() and not file.isatty():
+        elif sys.stderr.isatty() and not shown:
             name = Path(args.audio).name
             view = stack.enter_context(AudioBar(Console(stderr=True), name, total_s))
-        _translate(session, packets, job.clock, view, None if file.isatty() and view else sink)
+        _translate(session, packets, job.clock, view, None if shown and view else sink)
     return 0
 
 
@@ -213,7 +211,8 @@ def _open_audio(name: str) -> tuple[Iterator[Audio], Seconds | None]:
         return stream_pipe(pipe, PACKET_S), None
     packets = stream_file(name, PACKET_S)
     try:
-        return packets, float(soundfile.info(name).duration)
+        info = soundfile.info(name)
+        return packets, float(info.duration) if 0 < info.frames < UNKNOWN_FRAMES else None
     except (soundfile.LibsndfileError, TypeError):
         return packets, None
 

@@ -90,6 +90,17 @@ class Conversation:
         return np.ascontiguousarray(found.T, dtype=np.float32) / np.float32(32768.0)
 
 
+_NO_CONVERSATION = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+
+
 def load_conversations(path: Path | str) -> Iterator[Conversation]:
     """The conversations of a corpus folder or of a `cuts.jsonl`, in file order.
 
@@ -100,13 +111,14 @@ def load_conversations(path: Path | str) -> Iterator[Conversation]:
         manifest = manifest / MANIFEST_NAME
     if not manifest.is_file():
         raise UsageError(f"there is no corpus manifest at {manifest}")
-    with manifest.open(encoding="utf-8") as lines:
+    with manifest.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
-                yield conversation_from_cut(json.loads(line), manifest.parent)
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+                cut = json.loads(line.decode("utf-8-sig"))
+                yield conversation_from_cut(cut, manifest.parent)
+            except _NO_CONVERSATION as error:
                 raise DataError(
                     f"{manifest} line {number} is not a conversation: {error!r}"
                 ) from error

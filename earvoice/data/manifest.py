@@ -134,6 +134,16 @@ def _manifest_at(path: Path | str) -> Path:
     return manifest
 
 
+_NO_TALK = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+
+
 def _talk_of_line(line: bytes, manifest: Path, number: int) -> Talk:
     try:
         return talk_from_cut(json.loads(line.decode("utf-8-sig")), manifest.parent)
@@ -141,7 +151,7 @@ def _talk_of_line(line: bytes, manifest: Path, number: int) -> Talk:
         raise UsageError(f"{manifest} line {number} is not JSON: {error}") from error
     except KeyError as error:
         raise UsageError(f"{manifest} line {number}: the field {error} is missing") from error
-    except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except _NO_TALK as error:
         raise UsageError(f"{manifest} line {number} is not a talk: {error}") from error
 
 

@@ -107,8 +107,9 @@ def cut_utterances(
         last += 1
     if last == first:
         return None
-    end_s = talk.sentences[last - 1].end_s
+    end_s = max(sentence.end_s for sentence in talk.sentences[first:last])  # they may overlap
     following = talk.sentences[last].start_s if last < len(talk.sentences) else end_s + 0.3
+    following = max(following, end_s)
     audio_s = min(room_s, end_s - start_s + rng.uniform(0.05, 0.3), following - start_s)
     window = _window(talk, talk.sentences[first:last], language, cut, start_s, audio_s, ended=True)
     return replace(window, context=told_before(talk, language, first, start_s))
@@ -160,7 +161,8 @@ def _start_before(talk: Talk, first: int, rng: random.Random) -> float:
     """A start in the pause before a sentence, at most half a second early."""
     begin_s = talk.sentences[first].start_s
     earlier_s = talk.sentences[first - 1].end_s if first else 0.0
-    return max(earlier_s, begin_s - rng.uniform(0.0, EARLIEST_S), 0.0)
+    wanted_s = max(earlier_s, begin_s - rng.uniform(0.0, EARLIEST_S), 0.0)
+    return min(begin_s, wanted_s)  # where sentences overlap, not after its beginning
 
 
 def _window(

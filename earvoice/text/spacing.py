@@ -13,11 +13,14 @@ import re
 from collections.abc import Iterable
 
 _SPACELESS = (
-    (0x2E80, 0x30FF),  # radicals, full-width punctuation, kana
+    (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x31FF),  # radicals, full-width punctuation, kana, bopomofo
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
     (0xF900, 0xFAFF),
-    (0xFF00, 0xFF65),  # full-width forms
+    (0xFF00, 0xFF9F),  # full-width forms, half-width kana
     (0x20000, 0x3FFFF),
 )
 _SPACED_LETTER = rf"[^\W{''.join(f'{chr(first)}-{chr(last)}' for first, last in _SPACELESS)}]"

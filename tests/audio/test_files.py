@@ -280,3 +280,51 @@ def test_a_file_that_changes_before_it_is_read_is_an_audio_error(wav):
     wav.write_bytes(b"no longer a sound")
     with pytest.raises(AudioError, match="is no longer what it was"):
         next(packets)
+
+
+def streamed_wav(path, riff_bytes, data_bytes, n_samples=16000):
+    """A WAV file whose writer could not know, or seek back to tell, how long it is."""
+    pcm = np.arange(n_samples, dtype="<i2").tobytes()
+    head = struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
+    path.write_bytes(
+        b"RIFF" + struct.pack("<I", riff_bytes) + b"WAVEfmt " + head + b"data"
+        + struct.pack("<I", data_bytes) + pcm
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("data_bytes", [0, 0x7FFFFFFF - 36, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize("riff_bytes", [0, 36, 0xFFFFFFFF])
+def test_a_wav_that_was_streamed_into_a_file_is_whole(tmp_path, caplog, riff_bytes, data_bytes):
+    path = streamed_wav(tmp_path / "a.wav", riff_bytes, data_bytes)
+    assert np.array_equal(read(path).samples[0] * 32768, np.arange(16000))
+    assert not caplog.records
+
+
+def test_a_wav_without_audio_says_so(tmp_path):
+    with pytest.raises(AudioError, match=r"a\.wav holds no audio"):
+        read(streamed_wav(tmp_path / "a.wav", 36, 0, n_samples=0))
+
+
+def test_a_flac_that_was_streamed_into_a_file_is_whole(tmp_path, caplog):
+    path, n_samples = tmp_path / "a.flac", 16000 + 77
+    audio = tone(n_samples)
+    soundfile.write(path, audio.samples.T, 16000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # 36 bits of the stream's length
+    data[22:26] = b"\0\0\0\0"
+    path.write_bytes(data)
+    for packet_s in (0.1, 10.0):
+        back = np.concatenate([one.samples for one in stream_file(path, packet_s)], 1)
+        assert back.shape == (1, n_samples)
+        assert np.abs(back - audio.samples).max() < 2 / 32768
+    assert not caplog.records
+
+
+@given(st.integers(-32768, 32767))
+def test_raw_audio_may_begin_with_any_value(value):
+    pcm = np.full(1600, value, "<i2")
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in pcm[:6].tobytes()):
+        return  # six loud samples of one sign, which read as text
+    packets = list(stream_pipe(io.BytesIO(pcm.tobytes())))
+    assert sum(packet.n_samples for packet in packets) == 1600

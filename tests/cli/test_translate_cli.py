@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from earvoice.audio import Audio, write_wav
@@ -199,3 +200,12 @@ def test_threads_small_models_run_on_one(translate, monkeypatch):
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_run_that_says_nothing_leaves_an_earlier_file(model, tmp_path, capsys):
+    bad, out = tmp_path / "bad.wav", tmp_path / "old.srt"
+    soundfile.write(bad, np.full(16_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    out.write_text("of before", encoding="utf-8")
+    assert main(["translate", str(bad), "--model", str(model), "--output", str(out)]) == 3
+    assert "bad.wav" in capsys.readouterr().err
+    assert out.read_text(encoding="utf-8") == "of before"

@@ -111,6 +111,11 @@ def test_audio_that_is_too_short_or_missing_is_named(tmp_path):
         ("{}", "line 2: the field 'recording' is missing"),
         ("[1]", "line 2 is not a talk"),
         ('{"id":"x","recording":{"sampling_rate":"fast"},"supervisions":[]}', "line 2 is not a"),
+        (
+            '{"id":"x","start":0,"duration":Infinity,"recording":{"sampling_rate":16000,'
+            '"sources":[{"source":"a.wav"}]},"supervisions":[]}',
+            "line 2 is not a talk",
+        ),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, message):

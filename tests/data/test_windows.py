@@ -47,6 +47,26 @@ TALK = three_sentences()
 AT_ONCE = FixedRandom(0.0)  # a window starts right at its sentence
 
 
+def test_sentences_that_overlap_keep_their_sound():
+    talk = talk_of(
+        [
+            sentence([("a", 0.5, 2.0), ("b", 2.0, 4.5)], "A B", (0, 1)),
+            sentence([("c", 4.0, 4.4), ("d", 4.4, 6.0)], "C D", (0, 1)),
+            sentence([("e", 4.5, 5.0)], "E", (0,)),  # inside the one before it
+        ],
+        9.0,
+    )
+    for first, (begin_s, end_s) in enumerate([(0.5, 4.5), (4.0, 6.0), (4.5, 5.0)]):
+        for fraction in (0.0, 0.5, 1.0):
+            window = cut_utterances(
+                talk, "de", cut(segments=9, k=1), FixedRandom(fraction), first, most=1
+            )
+            assert window.start_s <= begin_s
+            assert window.start_s + window.audio_s >= end_s
+            assert heard(window).split()[: len(talk.sentences[first].words)]
+        assert cut_fresh(talk, "de", cut(segments=3, k=1), AT_ONCE, first).start_s <= begin_s
+
+
 class TestUtterances:
     def test_one_sentence_and_silence(self):
         #  segment   |    1    |    2    |    3    |    4    |

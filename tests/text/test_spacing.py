@@ -45,3 +45,9 @@ def test_a_small_alphabet_still_writes_all_chinese() -> None:
         assert learned.decode(learned.encode(text)) == text
     roomy = Tokenizer.train(texts * 20, 420, alphabet_limit=1000)
     assert len(roomy.encode(texts[2])) < len(learned.encode(texts[2]))
+
+
+def test_scripts_of_languages_without_spaces_have_none():
+    for text in ("สวัสดี", "ສະບາຍດີ", "မင်္ဂလာပါ", "សួស្តី", "བཀྲ་ཤིས", "ｶﾀｶﾅ", "ㄅㄆㄇ"):
+        assert all(map(is_spaceless, text))
+        assert joined([text, text]) == text + text

@@ -60,7 +60,7 @@ def manifest_lines(corpus: Path) -> Iterator[Line]:
     first = next(talks, None)
     if first is None:
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         talk = first
         for number, line in enumerate(lines, 1):
             if line.strip():

@@ -12,7 +12,7 @@ import soundfile
 
 from earvoice.audio import Resampler, stream_file
 from earvoice.data.plain_wav import WAV_HEADER_BYTES, read_header
-from earvoice.errors import AudioError
+from earvoice.errors import AudioError, UsageError
 from earvoice.units import SAMPLE_RATE, Samples
 
 _PACKET_S = 10.0
@@ -30,11 +30,13 @@ class Sound:
 def prepared(source: Path, converted: Path) -> Sound:
     """The file itself where it is fit, else `converted`, written complete or not at all.
 
-    Raises: AudioError for what is not audio.
+    Raises: AudioError for what is not audio; UsageError where the two are one file.
     """
     count = plain_samples(source)
     if count:
         return Sound(source, count)
+    if converted.resolve() == source.resolve():
+        raise UsageError(f"{source} is a recording of the corpus itself; choose another --out")
     was = _format(source)
     converted.parent.mkdir(parents=True, exist_ok=True)
     partial = converted.with_name(converted.name + ".partial")

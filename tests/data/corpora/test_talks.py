@@ -6,6 +6,10 @@ import json
 import pytest
 import soundfile
 
+from earvoice.data.corpora.readers import READERS
+from earvoice.data.corpora.result import Tally
+from earvoice.data.corpora.takes import Wanted
+from earvoice.data.corpora.write import write_corpus
 from earvoice.errors import DataError, UsageError
 from earvoice.eval.terms import Term, read_glossary
 from tests.data.corpora.importing import imported, texts
@@ -226,6 +230,17 @@ def test_realsi_with_its_terms(tmp_path, ending):
     assert result.terms == 1
     [term] = read_glossary(tmp_path / "r-out" / "terms.jsonl")
     assert term == Term("load balancing", "负载均衡", "en2zh-01-tech", 2)
+
+
+def test_a_recording_of_the_corpus_is_not_written_over(tmp_path):
+    folder = realsi(tmp_path / "r", [realsi_segment(0, 1000)], ending=".wav")
+    (sound,) = folder.glob("audio/*.wav")
+    before = sound.read_bytes()
+    wanted, skipped = Wanted("en", "zh", "dev", "long", None), Tally()
+    takes = READERS["realsi"](tmp_path / "r", wanted, skipped)
+    with pytest.raises(UsageError, match="another --out"):
+        write_corpus(takes, wanted, folder / "cuts.jsonl", "realsi", skipped)
+    assert sound.read_bytes() == before
 
 
 def test_realsi_terms_follow_a_segment_that_is_left_out(tmp_path):

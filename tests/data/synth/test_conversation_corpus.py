@@ -139,3 +139,9 @@ def test_diffuse_noise_has_the_coherence_of_sound_from_everywhere():
     hertz = np.fft.rfftfreq(512, 1 / 16000)
     assert np.abs(found[5:200] - rooms.diffuse_coherence(GLASSES, hertz)[5:200]).max() < 0.25
     assert np.abs(found[5:200] - rooms.diffuse_coherence(GLASSES, hertz)[5:200]).mean() < 0.06
+
+
+def test_a_line_that_is_no_conversation_is_named(tmp_path):
+    (tmp_path / "cuts.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(DataError, match="line 1 is not a conversation"):
+        list(load_conversations(tmp_path))

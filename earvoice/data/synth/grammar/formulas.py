@@ -212,18 +212,24 @@ def _opening_templates(rng: random.Random) -> Template:
     return (
         Template(
             "Good evening, and welcome to|{0}",
-            "1:Guten Abend und willkommen {0:D:bei}",
+            f"1:Guten Abend und willkommen {{0:D:{_host_preposition(host)}}}",
             "1:Buenas noches y bienvenidos {0:a}",
             (host,),
         )
         if host.noun and "org" in host.noun.classes
         else Template(
             "Our topic today is|{0}",
-            "1:Unser Thema heute ist {0:N}",
-            "1:Nuestro tema de hoy es {0}",
+            # A verb that need not agree with what has not been said yet.
+            "1:Heute geht es {0:A:um}" if about.plural else "1:Unser Thema heute ist {0:N}",
+            "1:Hoy hablaremos {0:de}" if about.plural else "1:Nuestro tema de hoy es {0}",
             (about,),
         )
     )
+
+
+def _host_preposition(host: NP) -> str:
+    """Where one is welcomed, in German: beim Team, an der Universität."""
+    return "an" if host.noun is not None and host.noun.en in ("university", "school") else "bei"
 
 
 def opening(rng: random.Random) -> Derivation:
