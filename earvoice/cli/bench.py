@@ -14,6 +14,7 @@ from earvoice.cli.bench_resegment import add_resegment, run_resegment
 from earvoice.cli.bench_retrieve import add_retrieve, run_retrieve
 from earvoice.cli.bench_rnnt import add_rnnt, run_rnnt
 from earvoice.cli.bench_serve import add_serve, run_serve
+from earvoice.errors import UsageError
 
 _WHAT = """\
 Measures on this machine:
@@ -67,4 +68,6 @@ def run(args: argparse.Namespace) -> int:
         "microphones": run_microphones,
         "conversation": run_conversation,
     }
+    if (seed := getattr(args, "seed", 0)) < 0:
+        raise UsageError(f"--seed is {seed}, it must be 0 or more")
     return benchmarks[args.benchmark](args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,10 @@ def run_conversation(args: argparse.Namespace) -> int:
     if (args.model is None) == (args.recipe is None):
         raise UsageError("name either --model or --recipe")
     for name in ("batch", "seconds"):
-        if getattr(args, name) <= 0:
+        if not 0 < getattr(args, name) < math.inf:
             raise UsageError(f"--{name} is {getattr(args, name)}, it must be more than 0")
+    if args.most < 0:
+        raise UsageError(f"--most is {args.most}, it must be 0 (all) or more")
     import torch
 
     torch.set_num_threads(1)
@@ -114,6 +117,8 @@ def _random(args: argparse.Namespace) -> Any:
     from earvoice.train.stage import RecipeConfig
 
     config = load_yaml(args.recipe, RecipeConfig).system
+    if config.kind != "jstar":
+        raise UsageError(f"--recipe {args.recipe} is of {config.kind}, it must be of jstar")
     tags = getattr(config, "control_tokens", ())
     texts = ["good morning, how are you?", "buenos días, ¿cómo está usted?"] * 50
     tokenizer = Tokenizer.train(texts, 300, extra_specials=tags)

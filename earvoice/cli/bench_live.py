@@ -54,6 +54,9 @@ Starts fresh processes and takes medians (wall time).
 """
 
 
+_RECOMPUTED = (10.0, 60.0, 300.0)
+
+
 def add_live(names: Any) -> None:
     """Adds the benchmarks to `earvoice bench`."""
     _add_growth(names)
@@ -80,10 +83,9 @@ def _add_growth(names: Any) -> None:
     )
     add(
         "--recompute",
-        default="10,60,300",
         metavar="S,S",
         help="those of the ages at which recomputing is measured too; it takes long, and twenty "
-        "times longer for five times the age (default: %(default)s; empty: none)",
+        "times longer for five times the age (default: 10,60,300 where they are; empty: none)",
     )
     add("--periods", type=int, default=8, help="slides of the window to average (default: 8)")
     add("--tokens", type=int, default=4, help="tokens decoded after each segment (default: 4)")
@@ -126,11 +128,14 @@ def _benchmark(names: Any, name: str, summary: str, text: str) -> argparse.Argum
 
 def _growth(args: argparse.Namespace) -> dict[str, Any]:
     ages = _numbers("--elapsed", args.elapsed)
-    recompute = _numbers("--recompute", args.recompute) if args.recompute else ()
+    asked = _numbers("--recompute", args.recompute) if args.recompute else ()
     _positive(args, "periods", "tokens")
     if any(age_s < 1 for age_s in ages):
         raise UsageError(f"--elapsed is {args.elapsed!r}; a stream is at least 1 second old")
-    recompute = tuple(age_s for age_s in recompute if age_s in ages)
+    if missing := [f"{age_s:g}" for age_s in asked if age_s not in ages]:
+        raise UsageError(f"--recompute: {', '.join(missing)} s is none of --elapsed {args.elapsed}")
+    wanted = _RECOMPUTED if args.recompute is None else asked
+    recompute = tuple(age_s for age_s in wanted if age_s in ages)
     from earvoice.bench.growth import GrowthSettings, run
     from earvoice.bench.model import choose
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from earvoice.errors import UsageError
 from earvoice.policies import PolicySpec, options_of, parse_policy
 from earvoice.policies.align_att import FRAMES
 from earvoice.policies.sweep import SWEPT, Sweep, parse_sweeps
@@ -83,6 +84,19 @@ def _sweep(args: argparse.Namespace, own: PolicySpec | None) -> Sweep:
     return sweep
 
 
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def _check_plot(plot: Path | None) -> None:
+    """That a picture can be written there, before minutes are spent. Raises: UsageError."""
+    if plot is None:
+        return
+    if plot.suffix.lower() not in _PICTURES:
+        raise UsageError(f"--plot is {plot}, it must end in one of {', '.join(_PICTURES)}")
+    if not plot.parent.is_dir():
+        raise UsageError(f"--plot is {plot}: there is no folder {plot.parent}")
+
+
 def run_quality(args: argparse.Namespace) -> int:
     """Measures and prints; returns 0."""
     from earvoice.bench.curve import QualitySpec, curve_as_json, points_of, quality_curve
@@ -91,6 +105,9 @@ def run_quality(args: argparse.Namespace) -> int:
     from earvoice.loading import load
     from earvoice.zoo import find, read_card
 
+    if args.batch < 1:
+        raise UsageError(f"--batch is {args.batch}, it must be 1 or more")
+    _check_plot(args.plot)
     folder = find(args.model)
     card = read_card(folder)
     sweep = _sweep(args, card.policy)

@@ -20,6 +20,7 @@ from earvoice.cli.eval_run_folder import (
     write_references,
 )
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
+from earvoice.cli.pauses import pauses_of
 from earvoice.errors import AudioError, UsageError
 from earvoice.policies import policy_kinds
 from earvoice.policies.choice import OFFLINE
@@ -126,12 +127,18 @@ def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
 
     for name in ("packet_ms", "threads", "streams"):
         if getattr(args, name) < 1:
-            raise UsageError(f"{name} is {getattr(args, name)}, it must be 1 or more")
+            option = "--segment-size-ms" if name == "packet_ms" else f"--{name}"
+            raise UsageError(f"{option} is {getattr(args, name)}, it must be 1 or more")
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items is {args.items}, it must be 1 or more")
+    if args.clock == "wall" and args.streams > 1:
+        raise UsageError(f"--streams is {args.streams}, with --clock wall it must be 1")
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"--out is {args.out}, a file; it must be a folder or a new name")
     system = _system(args)
     talks = talks_of(args.data, args.items)
     recordings = [recording_of(talk, args.packet_ms, system.settled) for talk in talks]
+    interpreter = system.load()  # before there is a folder: what cannot be run leaves none
     args.out.mkdir(parents=True, exist_ok=True)
     with FolderLock(args.out):
         note = system.note | {
@@ -145,7 +152,6 @@ def run_simulate(args: argparse.Namespace, *, quiet: bool = False) -> int:
         note_run(args.out, args.data, note)
         write_references(args.out, talks, system.request.tgt_lang)
         log = RunLog(args.out / LOG_FILE)
-        interpreter = system.load()
         with _progress(recordings, log.done) as advance:
             failed = simulate(
                 interpreter,
@@ -174,6 +180,10 @@ def _system(args: argparse.Namespace) -> _System:
     """What the options name. Raises: UsageError for options that do not go together."""
     if args.agent is not None and args.processor is not None:
         raise UsageError("name an --agent or a --processor, not both")
+    if args.agent_options and args.agent is None:
+        raise UsageError("--agent-options belongs to --agent")
+    if args.processor_config is not None and args.processor is None:
+        raise UsageError("--processor-config belongs to --processor")
     if args.agent is None and args.processor is None:
         return _model(args)
     for name in (*POLICY_OPTIONS, "pauses", "glossary", "context"):
@@ -200,7 +210,7 @@ def _model(args: argparse.Namespace) -> _System:
         "model_sha256": sha256(card.path / "manifest.json"),  # which lists every file's own
         "policy": format_policy(policy),
     }
-    settings = {} if args.pauses is None else {"pauses": args.pauses}
+    settings = pauses_of(args, card)
     note |= settings
     src_lang, tgt_lang = card.pair(args.src_lang, args.tgt_lang)
     known = knowledge_of(args, src_lang, tgt_lang)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earvoice.cli.reproduce_quick import add_quick, run_quick
+from earvoice.cli.reproduce_quick import SEEDS, add_quick, refuse_quick, run_quick
 from earvoice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("paper", help="fasst, lst, llast, clasi, jstar, or a YAML file")
     parser.add_argument("--claims", default="", metavar="A,B", help="only these (default: all)")
-    parser.add_argument("--seeds", default="1,2,3", metavar="N,N", help="default: %(default)s")
+    parser.add_argument("--seeds", default=SEEDS, metavar="N,N", help="default: %(default)s")
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -87,9 +88,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs; returns 0."""
+    """Runs; returns 0. Raises: UsageError for options that belong to --quick."""
     if args.quick:
         return run_quick(args)
+    refuse_quick(args)
     for name in ("test", "out"):
         if not getattr(args, name):
             raise UsageError(f"--{name} is missing: only --quick does without")
@@ -140,12 +142,14 @@ def _report(reproduction: Any, args: argparse.Namespace) -> None:
 def _choice(args: argparse.Namespace, claims: tuple[str, ...]) -> Choice:
     from earvoice.reproduce.shared import Choice
 
-    if args.steps_scale <= 0:
+    if not 0 < args.steps_scale < math.inf:
         raise UsageError(f"--steps-scale is {args.steps_scale}, it must be more than 0")
     try:
         seeds = tuple(dict.fromkeys(int(seed) for seed in args.seeds.split(",")))
     except ValueError:
         raise UsageError(f"--seeds is {args.seeds!r}, it must be numbers such as 1,2,3") from None
+    if min(seeds) < 0:
+        raise UsageError(f"--seeds is {args.seeds!r}, they must be 0 or more")
     chosen = tuple(name for name in args.claims.split(",") if name) or claims
     return Choice(
         claims=chosen,

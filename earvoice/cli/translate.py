@@ -19,6 +19,7 @@ from earvoice.audio import Audio, AudioClock, stream_file, stream_pipe
 from earvoice.audio.files import UNKNOWN_FRAMES
 from earvoice.audio.pauses import PauseKind
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
+from earvoice.cli.pauses import pauses_of
 from earvoice.cli.remote import refuse_overwriting, run_remote
 from earvoice.cli.sinks import FORMATS, SUFFIXES, output_sink
 from earvoice.cli.terminal import AudioBar, LiveView
@@ -112,8 +113,7 @@ def run(args: argparse.Namespace) -> int:
     from earvoice.loading import load
 
     _set_threads(args.threads, job.card)
-    settings = None if args.pauses is None else {"pauses": args.pauses}
-    session = load(job.card.path, settings=settings).open(job.request)
+    session = load(job.card.path, settings=job.settings).open(job.request)
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(output_sink(job.form, args.output))
         shown = args.output is None and sys.stdout.isatty()
@@ -159,6 +159,7 @@ class _Job:
     """What the options come to."""
 
     card: ModelCard
+    settings: dict[str, str]
     request: Request
     clock: Clock
     form: str
@@ -184,6 +185,7 @@ class _Job:
         suffix = args.output.suffix.lower() if args.output is not None else ""
         return cls(
             card=card,
+            settings=pauses_of(args, card),
             request=request,
             clock=WallClock() if pace == "wall" else IdealClock(),
             form=args.format or SUFFIXES.get(suffix, "text"),

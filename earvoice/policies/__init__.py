@@ -48,12 +48,16 @@ def parse_policy(text: str, base: PolicySpec | None = None, **options: int | Non
     values: dict[str, int] = {}
     if base is not None and base.kind == kind:
         values |= options_of(base)
+    said: dict[str, int] = {}
     for item in filter(None, tail.split(",")):
         name, _, number = item.partition("=")
         digits = number.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 6):
             raise UsageError(f"policy {kind}: {item!r} must be name=number, e.g. n=3")
-        values[name.strip()] = int(digits)
+        if name.strip() in said:
+            raise UsageError(f"policy {kind}: {name.strip()!r} is there twice")
+        said[name.strip()] = int(digits)
+    values |= said
     values.update({name: value for name, value in options.items() if value is not None})
     legal = [field.name for field in dataclasses.fields(policy)]
     for name in values:

@@ -22,6 +22,30 @@ def test_growth_prints_one_object(capsys):
     assert "recomputing 3 s of audio" in err
 
 
+QUALITY = ("quality", "--corpus", "nowhere")
+CONVERSATION = ("conversation", "--recipe", "recipes/jstar/tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("growth", "--sizes", "tiny", "--seed", "-1"), "--seed is -1, it must be 0 or more"),
+        ((*QUALITY, "--seed", "-1"), "--seed is -1, it must be 0 or more"),
+        ((*QUALITY, "--batch", "0"), "--batch is 0, it must be 1 or more"),
+        ((*QUALITY, "--plot", "x.foo"), "it must end in one of .png, .svg, .pdf"),
+        ((*QUALITY, "--plot", "nowhere/x.png"), "there is no folder nowhere"),
+        ((*CONVERSATION, "--seconds", "nan"), "--seconds is nan, it must be more than 0"),
+        ((*CONVERSATION, "--most", "-1"), "--most is -1, it must be 0 (all) or more"),
+        (("conversation", "--recipe", "recipes/fasst/tiny.yaml"), "it must be of jstar"),
+        (("growth", "--elapsed", "10,60", "--recompute", "30"), "30 s is none of --elapsed 10,60"),
+    ],
+)
+def test_values_that_cannot_be_measured(capsys, words, message):
+    code, _, err = bench(capsys, *words)
+    assert code == 2
+    assert message in err
+
+
 def test_batch_as_a_table(capsys):
     code, out, _ = bench(
         capsys, "batch", "--sizes", "tiny", "--streams", "1,2", "--seconds", 4, "--rounds", 1

@@ -168,6 +168,7 @@ def test_an_unknown_model_names_the_nearest(fails, model, talk, monkeypatch):
         (["--n", "-1"], "policy wait-k: n is -1"),
         (["--policy", "hold-n", "--k", "3"], "policy hold-n: no option 'k'"),
         (["--threads", "0"], "--threads is 0, it must be 1 or more"),
+        (["--pauses", "energy"], "--pauses is for models that read windows (lst, llast)"),
     ],
 )
 def test_options_that_the_model_does_not_have(fails, model, talk, options, message):

@@ -65,6 +65,30 @@ def test_a_run_does_not_go_on_as_another(model, tmp_path, capsys, more, words):
     assert (run / "log.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--clock", "wall", "--streams", "2"), "--streams is 2, with --clock wall it must be 1"),
+        (("--pauses", "energy"), "--pauses is for models that read windows"),
+        (("--segment-size-ms", "0"), "--segment-size-ms is 0, it must be 1 or more"),
+        (("--agent-options", "x"), "--agent-options belongs to --agent"),
+        (("--processor-config", "x"), "--processor-config belongs to --processor"),
+    ],
+)
+def test_what_is_refused_leaves_no_folder(model, tmp_path, capsys, more, words):
+    data, run = corpus(tmp_path / "data", (0.5,)), tmp_path / "run"
+    assert main(arguments(data, run, "--model", model, *more)) == 2
+    assert words in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_a_file_is_no_folder_for_a_run(model, tmp_path, capsys):
+    (tmp_path / "run").write_text("")
+    data = corpus(tmp_path / "data", (0.5,))
+    assert main(arguments(data, tmp_path / "run", "--model", model)) == 2
+    assert "a file; it must be a folder" in capsys.readouterr().err
+
+
 def test_other_data_is_another_run(model, tmp_path, capsys):
     run = simulated(corpus(tmp_path / "data", (0.5,)), tmp_path / "run", "--model", model)
     assert main(arguments(corpus(tmp_path / "other", (0.6,)), run, "--model", model)) == 2

@@ -83,6 +83,7 @@ def test_what_is_not_said_is_as_the_model_has_it():
         ("wait-k:k=-1", "name=number"),
         ("wait-k:k=³", "name=number"),
         ("wait-k:k=9999999999", "name=number"),
+        ("wait-k:k=1,k=5", "'k' is there twice"),
         ("wait-k:k=0", "k is 0, it must be 1 or more"),
         ("hold-n:k=1", "no option 'k', it has n"),
         ("local-agreement:n=1", "n is 1, it must be 2 or more"),

@@ -96,8 +96,15 @@ def test_only_languages_with_terms():
     ("words", "message"),
     [
         (["fasst", "--quick"], "--quick is for clasi"),
-        (["clasi", "--quick", "--cases", "0"], "--cases must be 1 or more"),
+        (
+            ["clasi", "--quick", "--cases", "0"],
+            "--cases is 0 and --keys 1000, they must be 1 and 20 or more",
+        ),
         (["clasi", "--quick", "--least-score", "1.5"], "--least-score is 1.5, it must be 0 to 1"),
+        (["clasi", "--quick", "--seeds", "3,4"], "--quick draws with one"),
+        (["clasi", "--quick", "--seeds", "-1"], "--quick draws with one, 0 or more"),
+        (["clasi", "--quick", "--claims", "terms"], "--claims does not go with --quick"),
+        (["clasi", "--quick", "--steps-scale", "2"], "--steps-scale does not go with --quick"),
         (["clasi"], "--test is missing"),
     ],
 )

@@ -89,7 +89,12 @@ def test_a_page_takes_the_report(done, tmp_path):
     [
         (["--claims", "nothing"], "'nothing' is none of waco, audio_length"),
         (["--seeds", "1,x"], "--seeds is '1,x'"),
+        (["--seeds", "1,-2"], "they must be 0 or more"),
         (["--steps-scale", "0"], "must be more than 0"),
+        (["--steps-scale", "nan"], "must be more than 0"),
+        (["--steps-scale", "inf"], "must be more than 0"),
+        (["--model", "fasst-mini-en-de"], "--model belongs to --quick"),
+        (["--json"], "--json belongs to --quick"),
         (["--base", "nowhere"], "no whole checkpoint of stage 'text' in nowhere"),
     ],
 )
