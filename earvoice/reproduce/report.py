@@ -222,7 +222,7 @@ def _cell(row: Mapping[str, Any], *, named: bool) -> str:
 
 def _theirs(row: PaperRow | None, on: str) -> str:
     """What the paper has for a cell; `-` for nothing. Its BLEU is of whole talks, where any are."""
-    if row is None:
+    if row is None or on == "starts":  # a check of our own, which no paper has
         return "-"
     if on == "compute":
         return " ".join(f"{value:g}" for value in row.cost_ms) or "-"
