@@ -121,7 +121,11 @@ def test_options_become_the_request(model, talk, capsys, options, policy):
     assert repr(request.policy) == repr(policy).strip("'")
 
 
-def test_pauses_are_a_setting_of_the_model(model, talk, capsys):
+def test_pauses_are_a_setting_of_models_that_read_windows(model, talk, capsys):
+    assert translate(talk, "--model", model, "--pauses", "webrtc") == 2
+    assert "--pauses is for models that read windows" in capsys.readouterr().err
+    card = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(card | {"system": "lst"}))
     assert translate(talk, "--model", model, "--pauses", "webrtc") == 0
     assert sys.modules["earvoice.loading"].settings == {"pauses": "webrtc"}
 
