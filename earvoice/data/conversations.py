@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.data.manifest import (
+    BAD_FIELDS,
     MANIFEST_NAME,
     Target,
     TimedPhone,
@@ -90,17 +91,6 @@ class Conversation:
         return np.ascontiguousarray(found.T, dtype=np.float32) / np.float32(32768.0)
 
 
-_NO_CONVERSATION = (
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    RecursionError,
-)
-
-
 def load_conversations(path: Path | str) -> Iterator[Conversation]:
     """The conversations of a corpus folder or of a `cuts.jsonl`, in file order.
 
@@ -118,7 +108,7 @@ def load_conversations(path: Path | str) -> Iterator[Conversation]:
             try:
                 cut = json.loads(line.decode("utf-8-sig"))
                 yield conversation_from_cut(cut, manifest.parent)
-            except _NO_CONVERSATION as error:
+            except BAD_FIELDS as error:
                 raise DataError(
                     f"{manifest} line {number} is not a conversation: {error!r}"
                 ) from error

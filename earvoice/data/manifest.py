@@ -134,7 +134,8 @@ def _manifest_at(path: Path | str) -> Path:
     return manifest
 
 
-_NO_TALK = (
+BAD_FIELDS = (
+    KeyError,
     TypeError,
     ValueError,
     AttributeError,
@@ -142,6 +143,7 @@ _NO_TALK = (
     OverflowError,
     RecursionError,
 )
+"""What reading a manifest's line raises where it is not as it should be."""
 
 
 def _talk_of_line(line: bytes, manifest: Path, number: int) -> Talk:
@@ -151,7 +153,7 @@ def _talk_of_line(line: bytes, manifest: Path, number: int) -> Talk:
         raise UsageError(f"{manifest} line {number} is not JSON: {error}") from error
     except KeyError as error:
         raise UsageError(f"{manifest} line {number}: the field {error} is missing") from error
-    except _NO_TALK as error:
+    except BAD_FIELDS as error:
         raise UsageError(f"{manifest} line {number} is not a talk: {error}") from error
 
 

@@ -1,13 +1,8 @@
 """Matrix products with weights that never change again, for the CPU.
 
 PyTorch multiplies by a weight as it lies in memory and rearranges it in every call, which for few
-rows costs more than the product. oneDNN can do so once. What it brings depends on the number of
-rows; microseconds of one product in float32, one core of an AMD EPYC with AVX-512, `F.linear` and
-packed:
-
-    weight          1 row       4 rows      8 rows      24 rows     192 rows
-    1024 x 256      20   31     69   38     90   57     166  130    1018   894
-    2048 x 2048     342  276    1364 412    1781 708    3067 2200   17905 14572
+rows costs more than the product. oneDNN can do so once: most is gained for 2 to 24 rows and large
+weights; for one row and a small weight it is slower, so `PackedProduct` looks at both.
 """
 
 from __future__ import annotations
