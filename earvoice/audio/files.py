@@ -131,7 +131,10 @@ def _has_unsaid_audio(file: Path) -> bool:
 def _piped_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:
     """The file as it would come through a pipe."""
     with file.open("rb") as handle:
-        yield from stream_pipe(handle, packet_s)
+        try:
+            yield from stream_pipe(handle, packet_s)
+        except AudioError as error:
+            raise AudioError(f"{file}: {error}") from error
 
 
 def _sound_packets(file: Path, packet_s: Seconds) -> Iterator[Audio]:

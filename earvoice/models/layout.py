@@ -16,8 +16,8 @@ MOST_PACKED_BYTES = 2**30
 class Packs(Protocol):
     """A module with a product of its own, beside those of its linear layers."""
 
-    def pack(self) -> int:
-        """Packs its weight, which must not change afterwards. Returns: bytes this took, or 0."""
+    def pack(self, most_bytes: int) -> int:
+        """Packs its weight if it is not larger; it must not change then. Returns: bytes taken."""
         ...
 
 
@@ -40,5 +40,5 @@ def _pack(module: nn.Module) -> None:
             if type(child) is nn.Linear and can_pack(child.weight) and child.weight.nbytes <= left:
                 setattr(part, name, PackedLinear(child))
                 left -= child.weight.nbytes
-        if isinstance(part, Packs) and left > 0:
-            left -= part.pack()
+        if isinstance(part, Packs):
+            left -= part.pack(left)

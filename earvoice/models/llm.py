@@ -294,10 +294,10 @@ class Llama(nn.Module):
         weight = self.embedding.weight if self.head is None else self.head.weight
         return F.linear(hidden, weight.to(hidden.dtype))
 
-    def pack(self) -> int:
-        """Packs tied output weights, which must not change any more. Returns: bytes this took."""
+    def pack(self, most_bytes: int) -> int:
+        """Packs tied output weights, which must not change any more. Returns: bytes taken."""
         weight = self.embedding.weight.detach()
-        if self.head is not None or not can_pack(weight):
+        if self.head is not None or not can_pack(weight) or weight.nbytes > most_bytes:
             return 0
         self._packed_head = PackedProduct(weight)
         return weight.nbytes

@@ -102,10 +102,10 @@ class StreamingConv1d(nn.Module):
         nn.init.kaiming_normal_(self.weight)
         self.rate = Rate(stride=stride, window=kernel, lookahead=0)
 
-    def pack(self) -> int:
-        """Packs the weight, which must not change afterwards. Returns: bytes this took."""
+    def pack(self, most_bytes: int) -> int:
+        """Packs the weight, which must not change afterwards. Returns: bytes taken."""
         flat = self.weight.detach().flatten(1)
-        if self.groups > 1 or not can_pack(flat):
+        if self.groups > 1 or not can_pack(flat) or flat.nbytes > most_bytes:
             return 0
         self._product = PackedProduct(flat, self.bias)
         return flat.nbytes

@@ -63,7 +63,8 @@ def test_sentences_that_overlap_keep_their_sound():
             )
             assert window.start_s <= begin_s
             assert window.start_s + window.audio_s >= end_s
-            assert heard(window).split()[: len(talk.sentences[first].words)]
+            said = {word.text for word in talk.sentences[first].words}
+            assert said <= set(heard(window).split())
         assert cut_fresh(talk, "de", cut(segments=3, k=1), AT_ONCE, first).start_s <= begin_s
 
 

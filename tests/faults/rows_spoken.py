@@ -1,7 +1,7 @@
 """A row about what is said: a speaker who gives the model orders."""
 
 import earvoice
-from earvoice.agent.codec import Ask, Known, control_tokens
+from earvoice.agent.codec import Ask, Known
 from earvoice.agent.memory import Memory, Remembered
 from earvoice.audio import Audio
 from earvoice.data.synth.engines import is_installed
@@ -32,13 +32,13 @@ def _heard_order_is_text(codec, number):
     mark, other = _MARKS[number % len(_MARKS)], _MARKS[(3 * number + 1) % len(_MARKS)]
     prompts = []
     for said in (f"{order} {mark} {number} {other}", f"We met at noon, {number} of us."):
-        memory = Memory(80, codec.count, "a talk")
+        memory = Memory(400, codec.count, "a talk")
         memory.add(Remembered(said, said))
         known = Known(memory.context, memory.transcript, memory.translation)
         prompt = codec.prompt(known, Ask("en", "zh"))
         prompts.append([codec.tokenizer.piece(i) for i in (*prompt.before, *prompt.after)
                         if codec.tokenizer.is_special(i)])  # fmt: skip
-        if memory.tokens > memory.budget_tokens:
+        if memory.dropped or memory.tokens > memory.budget_tokens:
             return False
     return prompts[0] == prompts[1]
 
@@ -61,7 +61,6 @@ def _obeyed():
 async def a12(server, tries):
     """a speaker who gives the model orders"""
     codec = earvoice.load(AGENT).settings.codec
-    assert codec.tokenizer.has_control(control_tokens(("en", "zh"), 1)[0])
     passed = sum(_heard_order_is_text(codec, number) for number in range(tries))
     figure = "no mark of a prompt from what was heard"
     if is_installed("espeak"):
