@@ -246,10 +246,11 @@ class Connection:
         told: tuple[int, float] | None = None
         next_ack_s = next_sign_s = 0.0
         while True:
-            for text in subscription.take():
-                await self._send(text)
+            # Before the events: a client leaves once it has read the last one.
             while subscription.notices:
                 await self._tell(subscription.notices.pop(0))
+            for text in subscription.take():
+                await self._send(text)
             now_s = time.monotonic()
             state = (session.reader.received, round(session.lag_s, 2))
             if (now_s >= next_ack_s and state != told) or now_s >= next_sign_s:

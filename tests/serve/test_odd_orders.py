@@ -23,6 +23,7 @@ from earvoice.errors import AudioError, UsageError
 from earvoice.serve.app import LiveServer
 from earvoice.serve.auth import Gate
 from earvoice.serve.client import Client, ServerError
+from earvoice.serve.connection import Connection
 from earvoice.serve.dialects import multipart
 from earvoice.serve.dialects.openai_files import AudioFiles
 from earvoice.serve.engine import ServedModel
@@ -31,12 +32,14 @@ from earvoice.serve.frames import pack_audio
 from earvoice.serve.metrics import Metrics
 from earvoice.serve.protocol import (
     EventMessage,
+    Finish,
     Hello,
     Received,
     Resume,
     Resumed,
     Start,
     Started,
+    Update,
     write,
 )
 from earvoice.serve.rooms import Viewer
@@ -568,3 +571,41 @@ def test_an_update_that_is_refused_does_not_end_the_clients_stream():
         events, client = asyncio.run(run(server.url))
     assert text_of(events) == text_of(expected(samples))
     assert {error.code for error in client.refused} == {"update_refused"}
+
+
+class AllAtOnce:
+    """A socket on which a client says everything before the engine computes any of it."""
+
+    def __init__(self, said, engine):
+        self.said, self.engine, self.sent = list(said), engine, []
+
+    async def receive(self):
+        if self.said:
+            message = self.said.pop(0)
+            kind = "bytes" if isinstance(message, bytes) else "text"
+            return {"type": "websocket.receive", kind: message}
+        self.engine.run()
+        await asyncio.sleep(60)
+
+    async def send_text(self, text):
+        message = json.loads(text)
+        if message["type"] == "error":
+            self.sent.append(message["code"])
+        elif message["type"] == "event":
+            self.sent.append(message["event"]["type"])
+
+    async def close(self, code, reason):
+        self.sent.append(code)
+
+
+def test_who_leaves_with_the_last_event_was_told_of_errors_before_it():
+    sessions, engine = server_here(served_alone(counting()))
+    start = Start(audio=SOUND)
+    audio = pack_audio(0, Audio.of(sound(0.5)))
+    said = [write(start), audio, write(Update(tgt_lang="xx")), write(Finish(samples=8000))]
+    socket = AllAtOnce(said, engine)
+    asyncio.run(asyncio.wait_for(Connection(socket, sessions).run(None), 20))
+    engine.close()
+    assert socket.sent.count("update_refused") == 1
+    assert socket.sent.index("update_refused") < socket.sent.index("finished")
+    assert socket.sent[-1] == 1000
