@@ -585,7 +585,7 @@ class AllAtOnce:
             kind = "bytes" if isinstance(message, bytes) else "text"
             return {"type": "websocket.receive", kind: message}
         self.engine.run()
-        await asyncio.sleep(60)
+        return await asyncio.sleep(60)
 
     async def send_text(self, text):
         message = json.loads(text)
