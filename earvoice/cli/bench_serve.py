@@ -27,7 +27,7 @@ def add_serve(names: Any) -> None:
     )
     add = parser.add_argument
     add("--model", metavar="NAME|DIR", default=DEFAULT_MODEL, help=f"default: {DEFAULT_MODEL}")
-    add("--streams", default="2,4,8,16,24,32,48,60,72", help="numbers to try")
+    add("--streams", default="2,4,8,16,24,32,48,60,72,84,96", help="numbers to try")
     add("--seconds", type=float, default=30.0, help="speech of each stream (default: 30)")
     add("--bound", type=float, default=1.0, help="seconds of lag at p95 (default: 1)")
     add("--talk", type=Path, help="a recording (default: the bundled talk)")
