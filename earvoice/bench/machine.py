@@ -16,7 +16,7 @@ import torch
 from earvoice import __version__
 
 _CPU_INFO = Path("/proc/cpuinfo")
-_PROCESS_PAGES = Path("/proc/self/statm")
+_PROCESSES = Path("/proc")
 MIB = 1 << 20
 
 
@@ -54,13 +54,23 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def resident_mib() -> float | None:
-    """Memory of this process that is in RAM, in MiB; None where the system does not say."""
+def resident_mib(pid: int | None = None) -> float | None:
+    """Memory of a process (this one) that is in RAM, in MiB; None where the system does not say."""
+    process = "self" if pid is None else str(pid)
     try:
-        pages = int(_PROCESS_PAGES.read_text().split()[1])
+        pages = int((_PROCESSES / process / "statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def children(pid: int) -> tuple[int, ...]:
+    """The processes that a process has started; none where the system does not say."""
+    try:
+        found = (_PROCESSES / f"{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return ()
+    return tuple(map(int, found.split()))
 
 
 def _cpu_name() -> str:

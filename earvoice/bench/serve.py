@@ -49,14 +49,16 @@ class ServeBenchSettings:
 
 
 @dataclass
-class _Listener:
-    """One stream's clock: when each packet was sent, and how late its words came."""
+class Listener:
+    """One stream's clock: when each packet was sent, and how late its words came, in order."""
 
     sent_s: list[Seconds] = field(default_factory=list)
     lags_s: list[Seconds] = field(default_factory=list)
+    heard_s: list[Seconds] = field(default_factory=list)  # where in its audio each of them was
     ended: bool = False
 
     def take(self, stamped: Stamped) -> None:
+        """How late this came."""
         event = stamped.event
         if self.ended or not isinstance(event, Commit) or event.span is None:
             return
@@ -64,6 +66,7 @@ class _Listener:
         packet = min(len(self.sent_s), max(1, -(-round(end_s * 1000) // round(PACKET_S * 1000))))
         if end_s > WARM_UP_S:
             self.lags_s.append(time.monotonic() - self.sent_s[packet - 1])
+            self.heard_s.append(end_s)
 
 
 def run(settings: ServeBenchSettings, say: Say) -> dict[str, Any]:
@@ -104,21 +107,16 @@ async def _measure(
     options = ["--set", f"max_sessions={streams}"]
     if max_batch is not None:
         options += ["--set", f"engine.max_batch={max_batch}"]
-    server, url = await asyncio.to_thread(_start_server, settings.model, options)
+    server, url = await asyncio.to_thread(start_server, settings.model, options)
     try:
-        packets = _packets(settings)
-        listeners = [_Listener() for _ in range(streams)]
+        packets = packets_of(settings.talk, settings.seconds)
+        listeners = [Listener() for _ in range(streams)]
         dice = random.Random(settings.seed)
         await asyncio.gather(
-            *(_stream(url, packets, listener, dice.uniform(0, 1)) for listener in listeners)
+            *(speak(url, packets, listener, dice.uniform(0, 1)) for listener in listeners)
         )
     finally:
-        server.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.to_thread(server.wait, 10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            await asyncio.to_thread(server.wait)
+        await stop(server)
     lags = sorted(lag for listener in listeners for lag in listener.lags_s)
     return {
         "streams": streams,
@@ -127,9 +125,8 @@ async def _measure(
     }
 
 
-async def _stream(
-    url: str, packets: Sequence[Audio], listener: _Listener, phase_s: Seconds
-) -> None:
+async def speak(url: str, packets: Sequence[Audio], listener: Listener, phase_s: Seconds) -> Client:
+    """One stream from beginning to end; the client, for what it counted."""
     await asyncio.sleep(phase_s)
     client = Client(url, start=Start(drafts=False))
 
@@ -144,16 +141,18 @@ async def _stream(
 
     async for stamped in client.translate(paced()):
         listener.take(stamped)
+    return client
 
 
-def _packets(settings: ServeBenchSettings) -> list[Audio]:
-    """The talk, again and again, for as long as asked."""
-    talk = list(stream_file(settings.talk, PACKET_S))[:-1]
-    count = round(settings.seconds / PACKET_S)
+def packets_of(recording: Path, seconds: Seconds) -> list[Audio]:
+    """A talk, again and again, for as long as asked."""
+    talk = list(stream_file(recording, PACKET_S))[:-1]
+    count = round(seconds / PACKET_S)
     return [talk[index % len(talk)] for index in range(count)]
 
 
-def _start_server(model: str, options: list[str]) -> tuple[subprocess.Popen[str], str]:
+def start_server(model: str, options: list[str]) -> tuple[subprocess.Popen[str], str]:
+    """`earvoice serve` as a process of its own, and its address. Errors: `EarvoiceError`."""
     command = [sys.executable, "-m", "earvoice.cli", "serve", "--port", "0", "--model", model]
     server = subprocess.Popen(
         [*command, "--log-level", "error", *options],
@@ -162,6 +161,16 @@ def _start_server(model: str, options: list[str]) -> tuple[subprocess.Popen[str]
         text=True,
     )
     return server, wait_for_address(server)
+
+
+async def stop(server: subprocess.Popen[str]) -> None:
+    """Ask a server to end, and end it if it does not."""
+    server.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.to_thread(server.wait, 10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        await asyncio.to_thread(server.wait)
 
 
 def wait_for_address(server: subprocess.Popen[str]) -> str:
