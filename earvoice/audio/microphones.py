@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.audio.arrays import SPEED_OF_SOUND_M_S, MicrophoneArray, check_array_channels
+from earvoice.audio.signal import Float32
 from earvoice.units import SAMPLE_RATE, Seconds
 
-Float32 = NDArray[np.float32]
 Complex = NDArray[np.complex128]
 
 Problem = Literal["silent", "unrelated", "swapped"]

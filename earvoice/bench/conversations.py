@@ -23,9 +23,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from earvoice.audio import Audio
+from earvoice.audio.signal import Float32
 from earvoice.bench.quality import bleu_with_interval
 from earvoice.data.conversations import SPEAKERS, Conversation, Speaker, Turn
 from earvoice.errors import UsageError
@@ -38,7 +38,6 @@ from earvoice.units import SAMPLE_RATE, Seconds
 
 SETS = ("conversations", "overlap", "apart")
 """All turns; those during which the other one speaks too; those during which nobody else does."""
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.bench.live import Progress, silent_progress
 from earvoice.bench.machine import describe
 from earvoice.data.synth import acoustics, rooms
@@ -28,7 +29,6 @@ BANDS_HZ = ((500, 3000), (500, 1000), (1000, 2000), (2000, 3000), (100, 500), (3
 NOISES = ("speech-shaped", "pink", "white")
 _MOUTH = -1
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 

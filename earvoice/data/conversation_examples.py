@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.data.conversations import Conversation, Turn
 from earvoice.data.manifest import TimedPhone
 from earvoice.data.serialise import Item, Tagging, asr_items, st_items
 from earvoice.errors import ConfigError
 from earvoice.units import SAMPLE_RATE, Seconds
-
-Float32 = NDArray[np.float32]
 
 
 class Vocabulary(Protocol):

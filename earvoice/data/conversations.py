@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.data.manifest import (
     BAD_FIELDS,
     MANIFEST_NAME,
@@ -32,7 +32,6 @@ from earvoice.data.plain_wav import map_samples
 from earvoice.errors import AudioError, DataError, UsageError
 from earvoice.units import Samples, Seconds
 
-Float32 = NDArray[np.float32]
 Speaker = Literal["self", "other"]
 SPEAKERS: tuple[Speaker, Speaker] = ("self", "other")
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.data.plain_wav import WAV_HEADER_BYTES, map_samples
 from earvoice.data.target import Target as Target  # noqa: PLC0414  # a part of the records
 from earvoice.errors import AudioError, UsageError
@@ -29,8 +29,6 @@ from earvoice.units import Samples, Seconds
 
 MANIFEST_NAME = "cuts.jsonl"
 PAUSE = "pau"
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

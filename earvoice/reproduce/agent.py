@@ -20,11 +20,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from earvoice.agent.glossary import Entry, Glossary
 from earvoice.audio import Audio
+from earvoice.audio.signal import Float32
 from earvoice.data.synth.engines import open_synthesizer
 from earvoice.data.synth.interpreted.terms import KINDS, Term, invent, near_misses, term_of_id
 from earvoice.data.synth.render import TalkSpec, render_talk
@@ -37,7 +37,6 @@ from earvoice.sessions.agent import AgentInterpreter
 from earvoice.sessions.agent_session import stands_in
 from earvoice.units import SAMPLE_RATE
 
-Float32 = NDArray[np.float32]
 DrawnSplit: TypeAlias = Literal["dev", "test"]
 TOPS = (1, 5, 10)
 ARMS = ("retriever", "text", "audio")

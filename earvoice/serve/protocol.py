@@ -22,7 +22,7 @@ VERSION = 1
 SUBPROTOCOL = "earvoice.v1"
 
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
-_Tag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$", max_length=32)]
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$", max_length=32)]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Policy = Annotated[str, Field(pattern=r"^[a-z-]{1,32}(:[a-z0-9=,]{1,64})?$")]
 _Offset = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -75,8 +75,8 @@ class Start(_ClientMessage):
     version: int = VERSION
     model: _Name | None = None
     """None: the first of `hello.models` with these languages."""
-    src_lang: _Tag | None = None
-    tgt_lang: _Tag | None = None
+    src_lang: LanguageTag | None = None
+    tgt_lang: LanguageTag | None = None
     policy: _Policy | None = None
     """When to write, such as `wait-k:k=3,n=3` or `offline`; what is left out is as in the model's
     own, and so is None."""
@@ -88,7 +88,7 @@ class Start(_ClientMessage):
     """Terms, for a model with `glossary` (see `hello.models`)."""
     room: _Name | None = None
     """A room whose audience reads along at `/room/NAME`; opened if there is none."""
-    more_tgt_langs: Annotated[tuple[_Tag, ...], Field(max_length=15)] = ()
+    more_tgt_langs: Annotated[tuple[LanguageTag, ...], Field(max_length=15)] = ()
     """Languages for the audience of `room` besides `tgt_lang`; each is a session of its own."""
     audio: AudioFormat = AudioFormat()
 
@@ -109,7 +109,7 @@ class Update(_ClientMessage):
 
     type: Literal["update"] = "update"
     policy: _Policy | None = None
-    tgt_lang: _Tag | None = None
+    tgt_lang: LanguageTag | None = None
     glossary: _Terms | None = None
     """All terms from here on, in place of those before; for every language of a room."""
 

@@ -14,12 +14,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from earvoice.serve.errors import Fault
-from earvoice.serve.protocol import Closing, ErrorMessage, Ping, Pong, StrictMessage
+from earvoice.serve.protocol import (
+    Closing,
+    ErrorMessage,
+    LanguageTag,
+    Ping,
+    Pong,
+    StrictMessage,
+)
 
 Role: TypeAlias = Literal["translation", "transcript"]
 RoomState: TypeAlias = Literal["waiting", "live", "paused", "ended"]
-
-_Tag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$", max_length=32)]
 
 
 class Watch(StrictMessage):
@@ -27,7 +32,7 @@ class Watch(StrictMessage):
 
     type: Literal["watch"] = "watch"
     role: Role = "translation"
-    language: _Tag
+    language: LanguageTag
     after: Annotated[int, Field(ge=-1, lt=1 << 53)] = -1
     """The last caption that came; -1: the whole history."""
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
-Float32 = NDArray[np.float32]
 NOISE_KINDS = ("white", "pink", "brown", "hum", "speech-shaped")
 
 _FRAME = 320

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.data.manifest import SpokenSentence, Talk, Target, TimedWord
 from earvoice.data.synth import acoustics
 from earvoice.data.synth.grammar import Sentence, sample_talk
@@ -25,7 +26,6 @@ from earvoice.data.synth.voices import Voice, VoiceSplit, voices
 from earvoice.text.spacing import joined
 from earvoice.units import SAMPLE_RATE, Seconds
 
-Float32 = NDArray[np.float32]
 Split = Literal["train", "dev", "test", "test-unseen-voices", "test-noise", "test-other-synth"]
 
 Style = Literal["plain", "interpreted"]

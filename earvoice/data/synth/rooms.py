@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.audio.arrays import SPEED_OF_SOUND_M_S, MicrophoneArray
+from earvoice.audio.signal import Float32
 from earvoice.data.synth import acoustics
 from earvoice.errors import DataError, UsageError
 from earvoice.units import SAMPLE_RATE, Samples, Seconds
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 PARTNER_DEGREES = 60.0

@@ -12,13 +12,11 @@ from typing import Protocol
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from earvoice.audio.signal import Float32
 from earvoice.data.manifest import PAUSE, TimedPhone
 from earvoice.errors import AudioError
 from earvoice.units import SAMPLE_RATE, Seconds
-
-Float32 = NDArray[np.float32]
 
 _HEAD_S = 0.02
 _TAIL_S = 0.06

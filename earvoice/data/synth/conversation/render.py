@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earvoice.audio.arrays import MicrophoneArray, array_named
+from earvoice.audio.signal import Float32
 from earvoice.data.conversations import Conversation, Turn
 from earvoice.data.manifest import Target, TimedWord
 from earvoice.data.synth import acoustics, rooms
@@ -29,8 +30,6 @@ from earvoice.data.synth.conversation.timeline import Timeline, pause_after_s
 from earvoice.data.synth.grammar import sample_talk
 from earvoice.data.synth.speech import Prosody, Speech, Synthesizer, drift
 from earvoice.units import SAMPLE_RATE, Seconds
-
-Float32 = NDArray[np.float32]
 
 _NOISES = ("pink", "speech-shaped", "brown", "white")
 _SPEECH_DB = -26.0
