@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 const said = { commits: [], events: [] };
 const columns = { translation: new Column($("translation")), transcript: new Column($("transcript")) };
 let stream = null, sound = null;
+let starting = null;  // the start that waits for its sound, if there is one
 
 function say(message) {
   const { event } = message;
@@ -72,20 +73,25 @@ function wanted(rate_hz) {
 }
 
 async function begin() {
-  if (stream || sound) return;
+  if (stream || sound || starting) return;
   const source = $("source").value;
   if (source === "file" && !$("file").files.length) { showState("Choose a file first", true); return; }
   if ($("open-room").checked && !$("room").reportValidity()) return;
+  const mine = starting = {};
   buttons(true);
   clear();
   try {
-    sound = await openSound(source, { device: $("device").value, file: $("file").files[0], ended: end });
-    stream = new Stream(wanted(sound.rate_hz), token(), { say, state: showState, lag: showLag });
-    sound.start((pcm) => { showLevel(pcm); stream?.push(pcm); });
+    const opened = await openSound(source, { device: $("device").value, file: $("file").files[0], ended: end });
+    if (starting !== mine) { opened.stop(); return; }  // it was ended while it waited
+    sound = opened;
+    const speech = stream = new Stream(wanted(sound.rate_hz), token(), { say, state: showState, lag: showLag });
+    sound.start((pcm) => { showLevel(pcm); speech.push(pcm); });
     listDevices();
     showRoom();
   } catch (error) {
-    showState(error.message, true, true);
+    if (starting === mine) showState(error.message, true, true);
+  } finally {
+    if (starting === mine) starting = null;
   }
 }
 
@@ -104,16 +110,25 @@ function pause() {
   if (!sound || !stream) return;
   const paused = sound.pause();
   $("pause").textContent = paused ? "Resume" : "Pause";
-  showState(paused ? "Paused" : "Listening", false);
+  stream.usually(paused ? "Paused" : "Listening");
 }
 
-function end() {
-  if (!stream) return;
-  stopSound();
+async function end() {
+  if (starting) {
+    starting = null;
+    showState("Ready", false, true);
+    return;
+  }
+  if (!sound || !stream) return;
+  const heard = sound, speech = stream;
+  sound = null;  // so that nobody ends or pauses it again
   buttons(true);
   $("pause").disabled = $("stop").disabled = true;
-  showState("Finishing…", false);
-  stream.end();
+  speech.usually("Finishing…");
+  await heard.flush();
+  heard.stop();
+  $("level-bar").style.transform = "";
+  speech.end();
 }
 
 function save(kind) {

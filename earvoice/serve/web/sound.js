@@ -1,5 +1,5 @@
 // Where the sound comes from: a microphone, a tab or screen, or a file; packets of 16-bit samples.
-const RATE_HZ = 16000, LAST_PACKET_MS = 300;
+const RATE_HZ = 16000, FLUSH_MS = 500;
 
 // ended: called when the file, or what was shared, is over.
 export async function openSound(source, { device, file, ended }) {
@@ -14,18 +14,16 @@ export async function openSound(source, { device, file, ended }) {
     context.close();
     throw error;
   }
-  if (player) {
-    // The last packet is on its way for one turn of the worklet.
-    player.onended = () => setTimeout(ended, LAST_PACKET_MS);
-  } else {
+  if (player) player.onended = ended;
+  else {
     context.createMediaStreamSource(media).connect(node);
     media.getAudioTracks()[0].onended = ended;
   }
-  let paused = false;
+  let paused = false, done = () => {};
   return {
     rate_hz: context.sampleRate,
     start(packet) {
-      node.port.onmessage = ({ data }) => packet(data);
+      node.port.onmessage = ({ data }) => { if (data === "done") done(); else packet(data); };
       player?.start();
     },
     pause() {
@@ -33,6 +31,14 @@ export async function openSound(source, { device, file, ended }) {
       node.port.postMessage(paused ? "pause" : "go on");
       if (player) context[paused ? "suspend" : "resume"]();
       return paused;
+    },
+    // The end of what was heard fills no packet. A worklet that stands still does not hold up the end.
+    flush() {
+      return new Promise((resolve) => {
+        done = resolve;
+        setTimeout(resolve, FLUSH_MS);
+        node.port.postMessage("flush");
+      });
     },
     stop() {
       if (player) player.onended = null;

@@ -1,10 +1,11 @@
 // A client of the native protocol (docs/protocol.md): sends audio, keeps it until the server has
 // it, and goes on with the same session after a broken connection.
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
-const MAX_BUFFER_S = 120, SILENCE_MS = 15000;
+const MAX_BUFFER_S = 120, SILENCE_MS = 15000, ERROR_MS = 4000;
+const RECOVERING = "Recovering…", CLOSING = "The server shuts down soon";
 
 export class Stream {
-  // say: called with every event and draft; state: with (text, bad); lag: with seconds.
+  // say: called with every event and draft; state: with (text, bad, over); lag: with seconds.
   constructor(start, token, { say, state, lag }) {
     Object.assign(this, { start, token, say, state, lag });
     this.packets = [];
@@ -15,6 +16,8 @@ export class Stream {
     this.lastSeq = -1;
     this.failures = 0;
     this.ended = this.over = false;
+    this.usual = "Listening";
+    this.wrong = this.error = this.shown = null;
     this.connect();
     this.timer = setInterval(() => this.keepAlive(), 5000);
   }
@@ -46,12 +49,12 @@ export class Stream {
       this.forget(message.samples ?? 0);
       this.next = this.told = 0;
       this.sendJson({ type: "ping" });
-      this.state("Listening", false);
+      this.wrong = null;
       this.flush();
     } else if (message.type === "received") {
       this.forget(message.samples);
       this.lag(message.lag_s);
-      if (message.recovering) this.state("Recovering…", true);
+      if (this.wrong !== CLOSING) this.wrong = message.recovering ? RECOVERING : null;
     } else if (message.type === "event") {
       if (message.seq <= this.lastSeq) return;
       this.lastSeq = message.seq;
@@ -62,11 +65,29 @@ export class Stream {
     } else if (message.type === "draft") {
       this.say(message);
     } else if (message.type === "closing") {
-      this.state("The server shuts down soon", true);
+      this.wrong = CLOSING;
     } else if (message.type === "error") {
-      this.state(message.message, true);
+      this.error = { text: message.message, until: performance.now() + ERROR_MS };
       if (message.fatal && !message.resumable) this.finishUp(message.message, true);
     }
+    if (this.open || this.error) this.show();
+  }
+
+  // What goes on while nothing is wrong.
+  usually(text) {
+    this.usual = text;
+    this.show();
+  }
+
+  // An error that ends nothing is there to be read, and gives way to the first message after that;
+  // other trouble is shown while it lasts.
+  show() {
+    if (this.over) return;
+    if (this.error && performance.now() >= this.error.until) this.error = null;
+    const wrong = this.error?.text ?? this.wrong, text = wrong ?? this.usual;
+    if (text === this.shown) return;
+    this.shown = text;
+    this.state(text, wrong !== null);
   }
 
   closed() {
@@ -76,7 +97,9 @@ export class Stream {
       this.finishUp("The server cannot be reached, is full or wants a token", true);
       return;
     }
-    this.state("Reconnecting…", true);
+    this.error = null;
+    this.wrong = "Reconnecting…";
+    this.show();
     const pause = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)];
     setTimeout(() => { if (!this.over) this.connect(); }, pause * (0.5 + Math.random() / 2));
   }
@@ -92,7 +115,9 @@ export class Stream {
   }
 
   end() {
+    if (this.over) return;
     this.ended = true;
+    this.usually("Finishing…");
     this.flush();
   }
 

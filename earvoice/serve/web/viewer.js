@@ -72,7 +72,6 @@ export class RoomReader {
     if (!this.channels?.some((channel) => channel.role === role && channel.language === language)) return;
     const after = this.last < 0 && this.fromEnd ? Number.MAX_SAFE_INTEGER : this.last;
     this.socket.send(JSON.stringify({ type: "watch", role, language, after }));
-    if (this.last < 0 && this.fromEnd) this.last = -1;
     this.asked = this.wish;
   }
 
