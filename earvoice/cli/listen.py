@@ -136,5 +136,11 @@ def _microphone(device: str | None, stop: threading.Event) -> Iterator[Audio]:
         raise AudioError(f"the microphone cannot be opened: {error}") from error
     with stream:
         while not stop.is_set() or not packets.empty():
-            with contextlib.suppress(queue.Empty):
-                yield Audio.of(packets.get(timeout=PACKET_S))
+            try:
+                packet = packets.get(timeout=PACKET_S)
+            except queue.Empty:
+                if not stream.active and not stop.is_set():
+                    sys.stderr.write("earvoice: the microphone is gone; this is what was heard\n")
+                    return
+                continue
+            yield Audio.of(packet)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from earvoice.audio import Audio, AudioClock
 from earvoice.cli.knowledge import knowledge_of
-from earvoice.cli.sinks import SUFFIXES, Sink, output_sink
+from earvoice.cli.sinks import SUFFIXES, OutputError, Sink, output_sink
 from earvoice.driver import WallClock
 from earvoice.errors import UsageError
 
@@ -25,7 +25,7 @@ def run_remote(args: argparse.Namespace, packets: Iterator[Audio]) -> int:
     suffix = args.output.suffix.lower() if args.output is not None else ""
     form = args.format or SUFFIXES.get(suffix, "text")
     paced = args.clock == "wall"
-    refuse_overwriting(args)
+    check_output(args)
     client = make_client(args)
     with output_sink(form, args.output) as sink:
         asyncio.run(_translate(client, _in_thread(packets, paced=paced), sink))
@@ -52,6 +52,7 @@ def make_client(args: argparse.Namespace) -> Client:
             tgt_lang=args.tgt_lang,
             policy=_policy(args),
             glossary=_terms(args),
+            transcript=True,  # as without a server
         )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
@@ -82,9 +83,14 @@ def _policy(args: argparse.Namespace) -> str | None:
     return f"{kind}{',' if ':' in str(kind) else ':'}{given}" if given else kind
 
 
-def refuse_overwriting(args: argparse.Namespace) -> None:
-    """That the output is none of the files that are read. Raises: UsageError."""
+def check_output(args: argparse.Namespace) -> None:
+    """That the output can be made and is none of the files that are read.
+
+    Raises: OutputError, UsageError.
+    """
     output = getattr(args, "output", None)
+    if output is not None and not output.parent.is_dir():
+        raise OutputError(f"--output {output}: there is no folder {output.parent}")
     if output is None or not output.exists():
         return
     for name in ("audio", "glossary", "context"):

@@ -11,11 +11,15 @@ from typing import Protocol, TextIO
 from earvoice import captions
 from earvoice.cli.terminal import printable
 from earvoice.cli.turns import TurnLines
-from earvoice.errors import UsageError
+from earvoice.errors import EarvoiceError, UsageError
 from earvoice.events import Commit, Stamped, dumps
 
 FORMATS = ("text", "jsonl", "srt", "vtt")
 SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".srt": "srt", ".vtt": "vtt"}
+
+
+class OutputError(EarvoiceError):
+    """The output cannot be written."""
 
 
 class Sink(Protocol):

@@ -20,11 +20,11 @@ from earvoice.audio.files import UNKNOWN_FRAMES
 from earvoice.audio.pauses import PauseKind
 from earvoice.cli.knowledge import add_knowledge, knowledge_of
 from earvoice.cli.pauses import pauses_of
-from earvoice.cli.remote import refuse_overwriting, run_remote
+from earvoice.cli.remote import check_output, run_remote
 from earvoice.cli.sinks import FORMATS, SUFFIXES, output_sink
 from earvoice.cli.terminal import AudioBar, LiveView
 from earvoice.driver import Clock, IdealClock, WallClock, drive
-from earvoice.errors import EarvoiceError, UsageError
+from earvoice.errors import UsageError
 from earvoice.policies import PolicySpec, policy_kinds
 from earvoice.policies.choice import OFFLINE, choose_policy
 from earvoice.session import Request, Session
@@ -45,10 +45,6 @@ examples:
   earvoice translate talk.wav --server http://127.0.0.1:8787    on a server (earvoice serve)
   arecord -f S16_LE -r 16000 -t raw | earvoice translate -
 """
-
-
-class OutputError(EarvoiceError):
-    """The output cannot be written."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -170,9 +166,7 @@ class _Job:
         tgt_lang = language(args.tgt_lang).code if args.tgt_lang is not None else None
         if args.threads is not None and args.threads < 1:
             raise UsageError(f"--threads is {args.threads}, it must be 1 or more")
-        if args.output is not None and not args.output.parent.is_dir():
-            raise OutputError(f"--output {args.output}: there is no folder {args.output.parent}")
-        refuse_overwriting(args)
+        check_output(args)
         card = pick_model(src_lang, tgt_lang) if args.model is None else find_model(args.model)
         policy = _policy(args, card.policy)
         _check("--src-lang", src_lang, card.src_langs, card)

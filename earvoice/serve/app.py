@@ -18,12 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from earvoice.serve.auth import Gate
-from earvoice.serve.connection import Connection, summary
+from earvoice.serve.connection import Connection
 from earvoice.serve.dialects.routes import dialect_routes
 from earvoice.serve.engines import Connect
 from earvoice.serve.errors import SHUTS_DOWN, Fault
 from earvoice.serve.metrics import Metrics
-from earvoice.serve.protocol import SUBPROTOCOL, schema
+from earvoice.serve.protocol import SUBPROTOCOL, ModelInfo, schema
 from earvoice.serve.room_routes import RoomRoutes
 from earvoice.serve.sessions import Sessions
 from earvoice.serve.settings import ServeSettings
@@ -50,25 +50,26 @@ class LiveServer:
         engines: Sequence[str] | Connect,
         settings: ServeSettings,
         tokens: Sequence[str] = (),
-        extra_routes: Sequence[BaseRoute] = (),
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.sessions = Sessions(engines, settings, self.metrics)
-        self.gate = Gate(tokens, settings.origins, settings.max_connections_per_address)
+        self.gate = Gate(
+            tokens, settings.origins, settings.max_connections_per_address, settings.public_url
+        )
         self._connections: set[Connection] = set()
         routes: list[BaseRoute] = [
             WebSocketRoute("/v1/stream", self._stream),
             WebSocketRoute("/v1/stream/{session}", self._stream),
             Route("/v1/schema", self._schema),
             Route("/v1/models", self._models),
+            Route("/v1/models/{name}", self._model),
             Route("/health", self._health),
             Route("/ready", self._ready),
             Route("/metrics", self._metrics),
             Route("/v1/about", self._about),
             *RoomRoutes(self.sessions.rooms, self.gate, settings, self.metrics).routes(),
             *dialect_routes(self.sessions, self.gate),
-            *extra_routes,
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
         self.app: ASGIApp = _Headers(Starlette(routes=routes, lifespan=self._lifespan))
@@ -139,7 +140,17 @@ class LiveServer:
         return JSONResponse(schema())
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse([model.model_dump() for model in self.sessions.models])
+        """In the form of OpenAI's, whose clients ask for it; with what else is known of each."""
+        models = [_listed(model) for model in self.sessions.models]
+        return JSONResponse({"object": "list", "data": models})
+
+    async def _model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        for model in self.sessions.models:
+            if model.name == name:
+                return JSONResponse(_listed(model))
+        error = {"message": "there is no such model", "type": "invalid_request_error"}
+        return JSONResponse({"error": {**error, "code": "model_not_found"}}, 404)
 
     async def _about(self, request: Request) -> Response:
         """What a page has to know before it asks for anything."""
@@ -169,9 +180,10 @@ class LiveServer:
         page = self.metrics.page(lags_s, len(rooms.all), rooms.viewers)
         return Response(page, media_type="text/plain; version=0.0.4")
 
-    def overview(self) -> list[dict[str, object]]:
-        """Every session, for the operator."""
-        return [summary(session) for session in self.sessions.live]
+
+def _listed(model: ModelInfo) -> dict[str, object]:
+    own = {"id": model.name, "object": "model", "created": 0, "owned_by": "earvoice"}
+    return {**own, **model.model_dump()}
 
 
 async def _deny(

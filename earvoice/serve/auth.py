@@ -52,11 +52,21 @@ def is_loopback(host: str) -> bool:
 
 
 class Gate:
-    """Decides about a handshake. No token: none is asked for."""
+    """Decides about a handshake. No token: none is asked for.
 
-    def __init__(self, tokens: Sequence[str], origins: Sequence[str], max_per_address: int) -> None:
+    public_url: what links say; its host is one of this server's own names.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        origins: Sequence[str],
+        max_per_address: int,
+        public_url: str | None = None,
+    ) -> None:
         self._tokens = [token.encode() for token in tokens]
         self._origins = frozenset(origins)
+        self._own_name = urlsplit(public_url or "").hostname
         self._max_per_address = max_per_address
         self._by_address: Counter[str] = Counter()
 
@@ -97,7 +107,9 @@ class Gate:
     def origin_fits(self, connection: HTTPConnection) -> bool:
         """Whether a socket may be opened from there.
 
-        Programs send no origin; a page's must be this server's own or on the list.
+        Programs send no origin; a page's must be this server's own or on the list. Where no token
+        is asked for and the page is on this machine, a name that this server does not know as its
+        own may be one that another site has pointed here (DNS rebinding).
         """
         origin = connection.headers.get("origin")
         if origin is None or origin in self._origins:
@@ -106,7 +118,20 @@ class Gate:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        return parts.scheme in ("http", "https") and parts.netloc == connection.headers.get("host")
+        if parts.scheme not in ("http", "https") or parts.netloc != connection.headers.get("host"):
+            return False
+        return self.asks or not is_loopback(_address(connection)) or self._is_own(parts.hostname)
+
+    def _is_own(self, host: str | None) -> bool:
+        if host is None:
+            return False
+        if host in {self._own_name, "localhost"}:
+            return True
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return host.endswith(".localhost")
+        return True
 
 
 def _given_token(connection: HTTPConnection) -> bytes | None:

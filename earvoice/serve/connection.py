@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import Any
 
 from pydantic import BaseModel
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from earvoice.serve.bucket import Bucket
 from earvoice.serve.errors import CLOSE_DONE, CLOSE_GOING_AWAY, SHUTS_DOWN, Fault
+from earvoice.serve.frames import HEADER
 from earvoice.serve.live import LiveSession, Subscription
 from earvoice.serve.liveness import RECEIVED_S
 from earvoice.serve.protocol import (
@@ -57,7 +58,7 @@ class Connection:
         self._sessions = sessions
         self._limits = sessions.settings.limits
         self._sending = asyncio.Lock()
-        self._control = _Bucket(self._limits.max_control_per_s)
+        self._control = Bucket(self._limits.max_control_per_s)
         self._fresh_token = False
 
     async def run(self, session_id: str | None) -> None:
@@ -191,8 +192,11 @@ class Connection:
                 if fault.fatal:
                     raise
                 await self._tell(fault)
+            await asyncio.sleep(0)  # many messages that are there already are no one turn
 
     async def _take_audio(self, session: LiveSession, data: bytes) -> None:
+        if len(data) <= HEADER.size:
+            self._count("frames without audio")  # they would cost nothing else
         before_s = session.heard_s
         session.hear(data)
         self._sessions.metrics.heard(session.heard_s - before_s)
@@ -201,12 +205,7 @@ class Connection:
             await asyncio.sleep(_LAG_POLL_S)
 
     async def _take_control(self, session: LiveSession, text: str) -> None:
-        if not self._control.take():
-            raise Fault(
-                "rate_limited",
-                f"more than {self._limits.max_control_per_s} control messages a second",
-                retry_after_s=1.0,
-            )
+        self._count("control messages")
         message = read_client(text)
         match message:
             case Ack(seq=seq):
@@ -227,6 +226,14 @@ class Connection:
                     "a session can be started or resumed only once in a connection",
                     event_id=message.event_id,
                 )
+
+    def _count(self, what: str) -> None:
+        if not self._control.take():
+            raise Fault(
+                "rate_limited",
+                f"more than {self._limits.max_control_per_s} {what} a second",
+                retry_after_s=1.0,
+            )
 
     def _finish(self, session: LiveSession, message: Finish) -> None:
         reader = session.reader
@@ -308,32 +315,3 @@ class Connection:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._socket.close(code, reason)
-
-
-class _Bucket:
-    """At most so many a second, with a second's worth at once."""
-
-    def __init__(self, per_s: int) -> None:
-        self._per_s = per_s
-        self._level: float = per_s
-        self._at_s = time.monotonic()
-
-    def take(self) -> bool:
-        now_s = time.monotonic()
-        self._level = min(self._per_s, self._level + (now_s - self._at_s) * self._per_s)
-        self._at_s = now_s
-        if self._level < 1:
-            return False
-        self._level -= 1
-        return True
-
-
-def summary(session: LiveSession) -> dict[str, Any]:
-    """What an operator may see of a session: no words, no names."""
-    return {
-        "session": session.number,
-        "model": session.model,
-        "heard_s": round(session.heard_s, 2),
-        "lag_s": round(session.lag_s, 2),
-        "connected": session.owner is not None,
-    }

@@ -116,6 +116,7 @@ class LiveSession:
         self.span = session_span(model)
         self.ended_here = False  # by an operator: what is still sent is not heard
         self.finishing = self.finished = self.recovering = False
+        self._last_kind = ""  # of what was done last
         self.fault: Fault | None = None
         # Towards the client.
         self.events: deque[str] = deque()
@@ -226,6 +227,8 @@ class LiveSession:
 
     def mark(self) -> int:
         """Ask to be told (`marked`) when all that came so far is processed. Returns its number."""
+        if self._last_kind == "mark":  # nothing came since: who asks again waits for the same
+            return self._marks
         self._marks += 1
         self._do(Item("mark", mark=self._marks))
         return self._marks
@@ -355,6 +358,7 @@ class LiveSession:
                 session._do(item)
 
     def _do(self, item: Item) -> None:
+        self._last_kind = item.kind
         self._items.append(item)
         self._strip_overtaken(item)
         self._send(self._message(item))

@@ -74,7 +74,7 @@ class RoomRoutes:
     async def _list(self, request: Request) -> Response:
         refused = self._gate.refusal(request)
         if refused is not None:
-            return JSONResponse({"error": refused[1]}, refused[0])
+            return _refusal(*refused)
         return JSONResponse(
             [{**room.overview(), "url": self._url(request, room.name)} for room in self._rooms.all]
         )
@@ -82,11 +82,13 @@ class RoomRoutes:
     async def _command(self, request: Request) -> Response:
         refused = self._gate.refusal(request)
         if refused is not None:
-            return JSONResponse({"error": refused[1]}, refused[0])
+            return _refusal(*refused)
         name = request.path_params["name"]
         try:
             command = Command.model_validate_json(await _body(request))
             room = self._room_for(name, command)
+            if room is None:
+                return JSONResponse({"error": "there is no such room"}, 404)
             self._do(room, command)
         except (ValidationError, ValueError):
             return JSONResponse({"error": "the command is not one of the known"}, 400)
@@ -94,20 +96,15 @@ class RoomRoutes:
             return JSONResponse({"error": str(fault)}, _STATUS.get(fault.code, 400))
         return JSONResponse({**room.overview(), "url": self._url(request, name)})
 
-    def _room_for(self, name: str, command: Command) -> Room:
+    def _room_for(self, name: str, command: Command) -> Room | None:
         if not _NAME.fullmatch(name):
             raise Fault(
                 "message_invalid", "a room's name has 1 to 64 letters, digits, dots, - or _"
             )
-        room = self._rooms.find(name)
-        if room is None:
-            if command.action != "open":
-                raise Fault("message_invalid", "there is no such room")
-            room = self._rooms.open(name)
-        return room
+        return self._rooms.open(name) if command.action == "open" else self._rooms.find(name)
 
     def _do(self, room: Room, command: Command) -> None:
-        if command.title is not None:
+        if command.title is not None and command.action in ("open", "rename"):
             room.rename(command.title)
         match command.action:
             case "pause":
@@ -147,6 +144,11 @@ class RoomRoutes:
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         await ViewerConnection(socket, room, self._settings, self._metrics).run()
+
+
+def _refusal(status: int, text: str) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse({"error": text}, status, headers)
 
 
 def _host(request: HTTPConnection) -> str:

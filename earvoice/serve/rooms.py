@@ -94,6 +94,7 @@ class Channel:
         self.draft = ""
         self.draft_count = 0
         self.session: LiveSession | None = None
+        self.veiled = False  # what may come next holds words of a pause
         self._written: dict[int, tuple[str, int, bool]] = {}
 
     @property
@@ -183,6 +184,8 @@ class Room:
         self.sessions = sessions
         # A pause goes on over a change of speakers; its audio is counted anew.
         self._pauses = [(0.0, math.inf)] if self.paused else []
+        for channel in self.channels.values():
+            channel.session, channel.veiled = None, self.paused
         for session in sessions:
             self.channel("translation", session.request["tgt_lang"]).session = session
             session.on_message = functools.partial(self._said, session)
@@ -202,6 +205,7 @@ class Room:
         key = (role, language)
         if key not in self.channels:
             self.channels[key] = Channel(role, language, self._settings.max_captions)
+            self.channels[key].veiled = bool(self._pauses)
             self.changed()
         return self.channels[key]
 
@@ -218,6 +222,7 @@ class Room:
         if not self.paused:
             self._pauses.append((self._heard_s(), math.inf))
             for channel in self.channels.values():
+                channel.veiled = True
                 channel.set_draft("")
             self.changed()
 
@@ -296,9 +301,11 @@ class Room:
         channel = self.channel(event["stream"]["role"], event["stream"]["language"])
         channel.session = session
         if event["type"] == "draft":
-            channel.set_draft(event["text"])
+            # It begins after the last commit: until one is of after the pause, it may begin in it.
+            channel.set_draft("" if channel.veiled else event["text"])
         elif event["type"] == "commit":
             span = event.get("span")
+            channel.veiled &= not self._is_behind_pauses(session, span)
             caption = Caption(
                 text=event["text"],
                 span=None if span is None else (span[0], span[1]),
@@ -312,9 +319,13 @@ class Room:
                 viewer.wake.set()
 
     def _hides(self, session: LiveSession, span: list[float] | None) -> bool:
-        """Whether words were spoken in a pause; without a span: processed in one."""
-        at_s = session.done_s if span is None else span[1]
-        return any(begin < at_s <= end for begin, end in self._pauses)
+        """Whether words may have been spoken in a pause; without a span: were processed in one."""
+        from_s, to_s = (session.done_s, session.done_s) if span is None else span
+        return any(begin < to_s and from_s < end for begin, end in self._pauses)
+
+    def _is_behind_pauses(self, session: LiveSession, span: list[float] | None) -> bool:
+        from_s = session.done_s if span is None else span[0]
+        return not self._pauses or self._pauses[-1][1] <= from_s
 
     def _heard_s(self) -> Seconds:
         return 0.0 if self.speaker is None else self.speaker.heard_s

@@ -18,6 +18,7 @@ from earvoice.errors import EarvoiceError
 from earvoice.serve.app import LiveServer
 from earvoice.serve.liveness import PONG_S
 from earvoice.serve.patience import first_request_within
+from earvoice.serve.turns import in_turns
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def uvicorn_config(
         port=port,
         ssl_certfile=certificate,
         ssl_keyfile=key,
-        ws="websockets-sansio",
+        ws=in_turns(live.settings.limits.max_control_per_s),
         ws_max_size=live.settings.limits.max_message_bytes,
         ws_per_message_deflate=False,
         http=first_request_within(live.settings.handshake_s),
