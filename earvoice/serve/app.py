@@ -118,7 +118,8 @@ class LiveServer:
             return
         if session_id is None:
             busy = self.sessions.refusal()
-            if busy is not None:
+            # Who takes over from a speaker that was cut off needs no place of their own.
+            if busy is not None and not self.sessions.rooms.waits_for_a_speaker:
                 self.metrics.refused.inc()
                 await _deny(socket, 503, str(busy), busy.retry_after_s)
                 return

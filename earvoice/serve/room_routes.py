@@ -40,7 +40,7 @@ _STATUS = {"overloaded": 503, "request_refused": 409}
 
 
 class Command(StrictMessage):
-    """What an operator wants of a room. `title`: of `open` and `rename`."""
+    """What an operator wants of a room. `title`: another one, beside any action."""
 
     action: Literal["open", "rename", "pause", "resume", "end"]
     title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARS)] | None = None
@@ -104,7 +104,7 @@ class RoomRoutes:
         return self._rooms.open(name) if command.action == "open" else self._rooms.find(name)
 
     def _do(self, room: Room, command: Command) -> None:
-        if command.title is not None and command.action in ("open", "rename"):
+        if command.title is not None:
             room.rename(command.title)
         match command.action:
             case "pause":

@@ -380,6 +380,18 @@ class Rooms:
             raise Fault("request_refused", "the room has a speaker already")
         return room
 
+    def left_by_a_speaker(self, name: str | None) -> int:
+        """How many sessions a new speaker of this room would take over."""
+        room = None if name is None else self.find(name)
+        if room is None or room.speaker is None or room.speaker.owner is not None:
+            return 0
+        return len(room.sessions)
+
+    @property
+    def waits_for_a_speaker(self) -> bool:
+        """Whether in any room somebody may come back who was cut off."""
+        return any(self.left_by_a_speaker(name) for name in self._by_name)
+
     def closing(self, reason: str, in_s: Seconds) -> None:
         """Tell every viewer that the server will close."""
         for room in self._by_name.values():

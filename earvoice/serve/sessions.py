@@ -106,7 +106,8 @@ class Sessions:
 
     def open(self, start: Start) -> LiveSession:
         """A new session, and for a room one per further language. Errors: `Fault`."""
-        refusal = self.refusal(1 + len(start.more_tgt_langs))
+        freed = self.rooms.left_by_a_speaker(start.room)
+        refusal = self.refusal(1 + len(start.more_tgt_langs) - freed)
         if refusal is not None:
             self.metrics.refused.inc()
             raise refusal

@@ -18,6 +18,7 @@ from earvoice.cli.listen import _microphone
 from earvoice.policies import HoldN
 from earvoice.serve.auth import Gate
 from earvoice.serve.engine import ServedModel
+from earvoice.serve.errors import Fault
 from earvoice.serve.protocol import Start
 from earvoice.testing import FakeInterpreter
 from tests.serve.here import rooms, speak
@@ -85,6 +86,22 @@ def test_languages_of_the_speaker_before_are_not_of_this_one():
     told = {channel["language"]: channel for channel in room.overview()["channels"]}
     assert not any(channel["failed"] for channel in told.values())
     assert told["es"]["model"] is None
+    engine.close()
+
+
+def test_a_speaker_who_loads_the_page_anew_finds_the_own_places_when_all_are_taken():
+    sessions, engine, speaker, _ = spoken_room(drafting(), more_tgt_langs=("es", "fr"))
+    sessions.settings = sessions.settings.model_copy(update={"max_sessions": 3})
+    again = Start(room="hall", tgt_lang="de", more_tgt_langs=("es", "fr"), audio=SOUND)
+    with pytest.raises(Fault, match="all 3 sessions are taken"):
+        sessions.open(again)
+    assert not sessions.rooms.waits_for_a_speaker
+    speaker.owner = None  # the line is cut
+    assert sessions.rooms.waits_for_a_speaker
+    with pytest.raises(Fault, match="all 3 sessions are taken"):
+        sessions.open(Start(tgt_lang="de", audio=SOUND))
+    assert sessions.open(again) in sessions.live
+    assert len(sessions.live) == 3
     engine.close()
 
 

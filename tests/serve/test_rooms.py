@@ -278,7 +278,7 @@ def test_a_room_has_one_speaker_and_no_language_twice(server):
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("/v1/rooms/none", {"action": "pause"}, 400),
+        ("/v1/rooms/none", {"action": "pause"}, 404),
         ("/v1/rooms/..%2f..%2fx", {"action": "open"}, 405),
         ("/v1/rooms/a%00b", {"action": "open"}, 400),
         ("/v1/rooms/ok", {"action": "destroy"}, 400),
