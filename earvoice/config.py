@@ -29,6 +29,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 _MAX_FILE_BYTES = 1 << 20
 _EXTENDS = "extends"
+_LINE_COLUMNS = 100
 
 
 class Config(BaseModel):
@@ -106,6 +107,32 @@ def parse_yaml(text: str, where: str = "config") -> Any:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
 
 
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """YAML text of plain data, in its order; `parse_yaml` gives the same data back."""
+    return yaml.dump(
+        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_LINE_COLUMNS
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper without anchors.
+
+    Text is in quotes where either version of YAML sees a number, so that other programs read the
+    same, and with escapes where it has line ends that quotes would turn into spaces.
+    """
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_str(self, data: str) -> Any:
+        style = '"' if _LINE_ENDS & set(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_LINE_ENDS = {"\x85", "\u2028", "\u2029"}
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader with YAML 1.2 scalars, without anchors and repeated keys."""
 
@@ -150,9 +177,10 @@ _SCALARS = (
 )
 _Loader.yaml_implicit_resolvers = {}  # of the class, not shared with SafeLoader: 1.1 rules out
 for _name, _pattern, _first in _SCALARS:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _first
-    )
+    for _side in (_Loader, _Dumper):
+        _side.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _first
+        )
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
+def check_policy(policy: object) -> None:
+    """That it can be asked when to write. Raises: UsageError saying what it lacks."""
+    if not callable(getattr(policy, "decide", None)):
+        raise UsageError(f"policy is {policy!r}, it must have a method decide(view)")
+    if not isinstance(getattr(policy, "needs_draft", None), bool):
+        raise UsageError(f"policy is {policy!r}, its needs_draft must be true or false")
+
+
 @dataclass(frozen=True)
 class Request:
     """What a listener asks for when a stream is opened.
@@ -48,8 +56,8 @@ class Request:
             code = getattr(self, name)
             if not isinstance(code, str) or not _LANGUAGE_TAG.fullmatch(code):
                 raise UsageError(f"{name} is {code!r}, it must be a language code such as 'de'")
-        if self.policy is not None and not callable(getattr(self.policy, "decide", None)):
-            raise UsageError(f"policy is {self.policy!r}, it must have a method decide(view)")
+        if self.policy is not None:
+            check_policy(self.policy)
 
 
 @runtime_checkable

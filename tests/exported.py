@@ -9,7 +9,7 @@ from typing import Any
 
 from earvoice.models.files import write_manifest
 from earvoice.train.export import export_model
-from earvoice.train.stage import RecipeConfig
+from earvoice.train.stage import RecipeConfig, StageConfig
 from tests.tiny import (
     fasst,
     fasst_config,
@@ -20,18 +20,21 @@ from tests.tiny import (
     tokenizer,
 )
 
+STAGES = (StageConfig(name="s", objective="wait_k"),)
+"""A recipe has at least one; what is exported does not depend on it."""
+
 
 def export_tiny(folder: Path, name: str = "fasst-tiny", *, seed: int = 0, **changes: Any) -> Path:
     """Exports a random FASST (English to German) that talks; `changes` go to its configuration."""
     system = fasst(seed=seed, **changes)
-    recipe = RecipeConfig(name=name, system=fasst_config(**changes), stages=())
+    recipe = RecipeConfig(name=name, system=fasst_config(**changes), stages=STAGES)
     return export_model(system, tokenizer(), recipe, folder)
 
 
 def export_tiny_lst(folder: Path, name: str = "lst-tiny", *, seed: int = 0, **changes: Any) -> Path:
     """The same of a random LST."""
     system = lst(seed=seed, **changes)
-    recipe = RecipeConfig(name=name, system=lst_config(**changes), stages=())
+    recipe = RecipeConfig(name=name, system=lst_config(**changes), stages=STAGES)
     return export_model(system, tokenizer(), recipe, folder)
 
 
@@ -40,7 +43,7 @@ def export_tiny_llast(
 ) -> Path:
     """The same of a random LLaST."""
     system = llast(seed=seed, **changes)
-    recipe = RecipeConfig(name=name, system=llast_config(**changes), stages=())
+    recipe = RecipeConfig(name=name, system=llast_config(**changes), stages=STAGES)
     return export_model(system, tokenizer(), recipe, folder)
 
 

@@ -25,9 +25,10 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    words = " ".join(unicodedata.normalize("NFC", text).split())
+    words = " ".join(text.split())
     kept = (char for char in words if char in _JOINERS or unicodedata.category(char) not in _HIDDEN)
-    return " ".join("".join(kept).split())
+    # Composed last: an accent may have been kept from its letter by a character that is gone now.
+    return unicodedata.normalize("NFC", " ".join("".join(kept).split()))
 
 
 def quoted(text: str) -> str:

@@ -10,25 +10,29 @@ that is told of a new term changes nothing for its neighbours. At most 100,000 e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from earvoice.agent.foreign import clean
 from earvoice.errors import UsageError
+from earvoice.text.languages import primary
 
 MAX_ENTRIES = 100_000
 MAX_TERM_CHARS = 80
 _MOST_EDITS = 2000
 """More edits than these are folded into a new base."""
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A term as it is said and as it is to be written; both are cleaned.
 
-    target: empty for a name that stays as it is. src_lang, tgt_lang: where it is only for them.
-    Errors: `UsageError` for an empty or overlong side.
+    target: empty for a name that stays as it is. src_lang, tgt_lang: where it is only for them;
+    of a tag such as `en-US` the primary subtag is kept, as models and requests are compared by it.
+    Errors: `UsageError` for an empty or overlong side, and for what is no language tag.
     """
 
     source: str
@@ -43,6 +47,8 @@ class Entry:
         object.__setattr__(self, "source", source)
         object.__setattr__(self, "key", source.casefold())
         object.__setattr__(self, "target", _side("target", self.target) if self.target else source)
+        object.__setattr__(self, "src_lang", _code("src_lang", self.src_lang))
+        object.__setattr__(self, "tgt_lang", _code("tgt_lang", self.tgt_lang))
 
     def serves(self, src_lang: str, tgt_lang: str) -> bool:
         """Whether it is for this pair of languages (primary subtags)."""
@@ -149,6 +155,15 @@ def _side(name: str, text: str) -> str:
             f"{MAX_TERM_CHARS}"
         )
     return cleaned
+
+
+def _code(name: str, tag: str | None) -> str | None:
+    """The primary subtag of a language tag; None for any language."""
+    if tag is None:
+        return None
+    if not isinstance(tag, str) or not _LANGUAGE_TAG.fullmatch(tag.strip()):
+        raise UsageError(f"{name} is {tag!r:.80}, it must be a language code such as 'de'")
+    return primary(tag)
 
 
 def _too_many(count: int) -> UsageError:

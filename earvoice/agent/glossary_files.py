@@ -21,6 +21,7 @@ from xml.parsers import expat
 
 from earvoice.agent.glossary import MAX_ENTRIES, Entry, Glossary
 from earvoice.errors import DataError, UsageError
+from earvoice.text.languages import primary
 
 MAX_FILE_BYTES = 64 << 20
 MAX_XML_DEPTH = 64
@@ -43,10 +44,11 @@ class ReadGlossary:
 
 
 def read_glossary(path: Path, src_lang: str, tgt_lang: str) -> ReadGlossary:
-    """The terms of a file for a pair of languages (primary subtags); the suffix says how to read.
+    """The terms of a file for a pair of languages; the suffix says how to read.
 
     Raises: DataError naming file and line for anything that is not a glossary.
     """
+    src_lang, tgt_lang = primary(src_lang), primary(tgt_lang)
     readers = {".csv": _table, ".tsv": _table, ".txt": _table, ".tbx": _tbx, ".xml": _tbx}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path}: a glossary ends in .csv, .tsv or .tbx")
@@ -117,7 +119,8 @@ def _table(path: Path, raw: bytes, languages: tuple[str, str]) -> Iterator[tuple
             raise DataError(f"{where}: {len(row)} columns or an overlong one; not a glossary")
         cells = {name: row[at].strip() for name, at in places.items() if at < len(row)}
         source, target = cells.get("source", ""), cells.get("target", "")
-        yield where, (source, target, _code(cells, "src_lang"), _code(cells, "tgt_lang"))
+        languages_of = cells.get("src_lang") or None, cells.get("tgt_lang") or None
+        yield where, (source, target, *languages_of)
 
 
 def _separated(text: str) -> tuple[str, str]:
@@ -160,11 +163,6 @@ def _columns(
             missing = next(code for code in languages if code not in codes)
             raise DataError(f"{where}: columns {', '.join(codes)}, none is {missing!r}")
     return {"source": 0, "target": 1, "src_lang": 2, "tgt_lang": 3}, False
-
-
-def _code(cells: dict[str, str], name: str) -> str | None:
-    code = cells.get(name, "")
-    return re.split("[-_]", code)[0].lower() or None
 
 
 # ---------------------------------------------------------------- TBX
@@ -221,7 +219,7 @@ class _Concepts:
             self._terms = {}
         elif name in _LANGUAGES:
             code = attributes.get("xml:lang") or attributes.get("lang", "")
-            self._language = re.split("[-_]", code)[0].lower()
+            self._language = primary(code)
         elif name == "term" and self._terms is not None:
             self._text = []
 

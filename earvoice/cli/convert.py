@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 def _pretrained(args: argparse.Namespace) -> int:
     from earvoice.models.convert.pretrained import pretrained_folder
 
-    added = [name for name in args.add_tokens.split(",") if name]
+    added = [name.strip() for name in args.add_tokens.split(",") if name.strip()]
     print(
         f"{pretrained_folder(args.encoder, args.llm, args.out, added)}: use it as --reuse "
         f"pretrained={args.out}"

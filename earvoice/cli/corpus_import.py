@@ -102,7 +102,7 @@ def run_import(args: argparse.Namespace) -> int:
     wanted = Wanted(args.src_lang, args.tgt_lang, split, args.form, args.segments)
     skipped = Tally()
     takes = READERS[args.kind](args.corpus, wanted, skipped)
-    result = write_corpus(takes, wanted, manifest, args.kind, skipped)
+    result = write_corpus(takes, wanted, manifest, args.kind, skipped, args.corpus)
     terms = f", {result.terms} terms" if result.terms else ""
     print(
         f"{manifest}: {result.recordings} recordings, {result.segments} segments, "

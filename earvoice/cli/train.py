@@ -123,6 +123,9 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError(f"--ahead is {args.ahead}, it must be 0 or more")
     reuse = _reuse(args.reuse)
     stages = tuple(name for name in args.stages.split(",") if name)
+    from earvoice.train.stage import check_validated
+
+    check_validated(recipe, stages or {stage.name for stage in recipe.stages} - reuse.keys())
     return _train(args, recipe, stages, reuse)
 
 
@@ -188,24 +191,19 @@ def _no_recipe(path: Path) -> str:
 
 def _reuse(items: list[str]) -> dict[str, str]:
     """Folders by stage name."""
-    reuse = {}
+    reuse: dict[str, str] = {}
     for item in items:
         stage, equals, folder = item.partition("=")
         if not equals or not stage or not folder:
             raise UsageError(f"--reuse is {item!r}; it must be STAGE=DIR")
+        if stage in reuse:
+            raise UsageError(f"--reuse {item}: {stage!r} is {reuse[stage]} already; name it once")
         reuse[stage] = folder
     return reuse
 
 
 def _yaml_of(recipe: RecipeConfig) -> str:
     """The resolved recipe; reading it gives the same recipe."""
-    import yaml
+    from earvoice.config import dump_yaml
 
-    class Plain(yaml.SafeDumper):
-        """Without anchors, which recipes may not have."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    data = recipe.model_dump(mode="json")
-    return yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True, width=100)
+    return dump_yaml(recipe.model_dump(mode="json"))

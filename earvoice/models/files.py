@@ -9,17 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 _BLOCK_BYTES = 1 << 20
+_DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a damaged manifest raises; OverflowError for a size of 2e4096."""
 
 
 def load_weights(
@@ -57,6 +69,66 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
 
 
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes a safetensors file. Raises: CheckpointError when it cannot be, as on a full disk."""
+    try:
+        save_file(dict(tensors), path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be written: {error}") from error
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder to write into, `NAME.tmp`; at the end it is sealed and takes the place of `folder`.
+
+    What was there stays whole until then, so both need room. An empty folder is filled where it is:
+    it may be the root of a disk, which cannot be renamed.
+    Raises: CheckpointError when it cannot be written.
+    """
+    place = folder.resolve()  # behind a link, and with a name where it is "."
+    in_place = place.is_dir() and not any(place.iterdir())
+    written = place if in_place else place.with_name(place.name + ".tmp")
+    try:
+        if not in_place:
+            shutil.rmtree(written, ignore_errors=True)
+            written.mkdir(parents=True)
+        yield written
+        write_manifest(written)
+        if not in_place:
+            _take_place(written, place)
+    except BaseException as error:
+        _remove(written, keep=in_place)
+        if isinstance(error, OSError):
+            raise CheckpointError(f"{folder} cannot be written: {error}") from error
+        raise
+
+
+def _take_place(new: Path, place: Path) -> None:
+    """Renames twice, so that one of the two is whole and beside the place at any moment."""
+    old = place.with_name(place.name + ".old")
+    replaced = place.exists()
+    if replaced:
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if replaced:
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(folder: Path, *, keep: bool) -> None:
+    """Removes what was begun; with `keep` the files of a folder that was there before."""
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
+
+
 def write_manifest(folder: Path) -> None:
     """Records size and SHA-256 of every file of a folder and flushes them to disk."""
     files = {}
@@ -82,15 +154,21 @@ def verify_manifest(folder: Path, required: Collection[str] = ()) -> None:
         if name not in listed:
             raise CheckpointError(f"{folder}: {MANIFEST} does not list {name}")
     for name, (size, digest) in listed.items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise CheckpointError(f"{folder}: {name} is missing")
-        if path.stat().st_size != size:
-            raise CheckpointError(
-                f"{path} has {path.stat().st_size} bytes, the manifest says {size}"
-            )
-        if sha256(path) != digest:
-            raise CheckpointError(f"{path} does not match its SHA-256: it was changed or damaged")
+        try:
+            _verify(folder, name, size, digest)
+        except OSError as error:  # a name that no file can have, or a disk that cannot be read
+            raise CheckpointError(f"{folder}: {name} cannot be read: {error}") from error
+
+
+def _verify(folder: Path, name: str, size: int, digest: str) -> None:
+    """One file against its line of the manifest. Raises: CheckpointError."""
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        raise CheckpointError(f"{folder}: {name} is missing")
+    if path.stat().st_size != size:
+        raise CheckpointError(f"{path} has {path.stat().st_size} bytes, the manifest says {size}")
+    if sha256(path) != digest:
+        raise CheckpointError(f"{path} does not match its SHA-256: it was changed or damaged")
 
 
 def put_text(path: Path, text: str) -> None:
@@ -121,5 +199,5 @@ def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
         }
     except FileNotFoundError:
         raise CheckpointError(f"{folder} has no {MANIFEST}") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(f"{folder}: no readable {MANIFEST} ({error!r})") from error

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earvoice.nn.masks import PADDING, PROMPT, Entries, MaskFn
+from earvoice.nn.masks import PADDING, PROMPT, TEXT, Entries, MaskFn
 from earvoice.nn.state import State
 
 PINNED = 1 << 40
@@ -94,6 +94,13 @@ class EntryCache(State):
             raise ValueError(f"cannot pop {count} of {int(self.length[row])} entries")
         self.length[row] -= count
 
+    def put_newest(self, row: int, slot: int) -> None:
+        """Makes a row's newest entry the keys and values of an older one, and forgets it."""
+        newest = int(self.length[row]) - 1
+        for pool in (self.k, self.v):
+            pool[row, :, slot] = pool[row, :, newest]
+        self.pop(row)
+
     def copy_rows(self, targets: list[int], sources: list[int], first: int = 0) -> None:
         """Makes each target row what its source row is; before slot `first` they agree already.
 
@@ -159,6 +166,12 @@ class EntryCache(State):
             leaf[row, :count] = leaf[row, keep]
         self.position[row, :count] = position
         self.length[row] = count
+
+    def pinned_text(self, row: int) -> np.ndarray:
+        """Slots of the text that outlives every window."""
+        used = int(self.length[row])
+        kept = (self.kind[row, :used] == TEXT) & (self.segment[row, :used] == PINNED)
+        return np.flatnonzero(kept)
 
     def oldest(self, row: int, kind: int) -> int:
         """The smallest segment among a row's entries of a kind; PINNED when there is none."""

@@ -27,6 +27,7 @@ from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig, StageConfig
+from earvoice.train.start import asked_for
 from earvoice.train.vocabulary import vocabulary
 
 TEST_SEED = 1
@@ -86,7 +87,8 @@ def train_part(recipe: RecipeConfig, base: Base) -> None:
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(base.tokenizer / TOKENIZER_FILE, out / TOKENIZER_FILE)
-    reuse = {name: str(folder) for name, folder in base.stages.items()}
+    known = asked_for(recipe)
+    reuse = {name: str(folder) for name, folder in base.stages.items() if name in known}
     run_recipe(recipe, Options(resume=True, reuse=reuse, quiet=True))
 
 
@@ -175,7 +177,8 @@ def run_arm(
     run.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(base.tokenizer / TOKENIZER_FILE, run / TOKENIZER_FILE)
     first = sorted(base.stages, key=lambda name: base.stages[name].parent == base.tokenizer)
-    reuse = {name: str(base.stages[name]) for name in first}  # the encoder's run first: its phones
+    known = asked_for(recipe)  # the encoder's run first: its phones
+    reuse = {name: str(base.stages[name]) for name in first if name in known}
     recipe = with_corpora(recipe.model_copy(update={"out": str(run)}))
     model = run_recipe(recipe, Options(resume=True, reuse=reuse, quiet=True))
     rows = measured(model, test, recipe, how)

@@ -18,8 +18,7 @@ The encoder runs once over the stream, also where it is translated into several 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,14 +42,12 @@ from earvoice.sessions.agent_snapshot import restore_session, save_session
 from earvoice.sessions.agent_turns import TurnGuide
 from earvoice.sessions.fed import own_sessions
 from earvoice.sessions.hearing import Hearings, Step
-from earvoice.sessions.term_index import TermStore, TermView
+from earvoice.sessions.term_index import TermStores, TermView
 from earvoice.text.languages import primary
 from earvoice.units import Samples
 
 MOST_TOGETHER = 16
 """Sessions that are asked as one batch; more are done in turn."""
-KEPT_STORES = 4
-"""Glossaries whose vectors are kept for the next session that has the same."""
 
 
 class AgentModel(Protocol):
@@ -139,7 +136,7 @@ class AgentInterpreter:
             self._cache: EntryCache = model.lm.init_state(
                 min(rows, MOST_TOGETHER), settings.cache_entries
             )
-        self._stores: OrderedDict[int, tuple[object, TermStore]] = OrderedDict()
+        self._stores = None if model.retriever is None else TermStores(model.retriever)
         self._lock = threading.RLock()
 
     def open(self, request: Request) -> AgentSession:
@@ -151,7 +148,9 @@ class AgentInterpreter:
         pair = (primary(request.src_lang), primary(request.tgt_lang))
         self._check(request, pair)
         with self._lock, torch.inference_mode():
-            return AgentSession(self, request, pair, self.hearings.open())
+            listener = self.hearings.open()
+        # Embeds the terms of its glossary, which may take a minute: others go on meanwhile.
+        return AgentSession(self, request, pair, listener)
 
     def share(self, sessions: Sequence[Session]) -> None:
         """Encodes once what these sessions hear. Implements `Sharing`."""
@@ -170,9 +169,13 @@ class AgentInterpreter:
     def restore(self, request: Request, data: bytes) -> AgentSession:
         """The session of `save`."""
         session = self.open(request)
-        with self._lock, torch.inference_mode():
-            restore_session(self, session, data)
+        restore_session(self, session, data)
         return session
+
+    def load_row(self, session: AgentSession, saved: Mapping[str, Tensor]) -> None:
+        """Makes the row of encoder state of a new session what a saved one was."""
+        with self._lock, torch.inference_mode():
+            self.hearings.state.load_row(session.listener.hearing.row, dict(saved))
 
     def _check(self, request: Request, pair: tuple[str, str]) -> None:
         pairs = self.settings.pairs
@@ -190,36 +193,25 @@ class AgentInterpreter:
                 "or takes fixed-chunks or wait-k"
             )
 
-    def view(self, glossary: Glossary, pair: tuple[str, str]) -> TermView | None:
+    def view(
+        self, glossary: Glossary, pair: tuple[str, str], old: TermView | None = None
+    ) -> TermView | None:
         """What a session searches; None for no terms, or a model that is told all of them.
 
-        Raises: UsageError for a larger glossary than a model without a retriever can use.
+        old: what it searched before. Raises: UsageError for more terms of these languages than a
+        model without a retriever can use.
         """
-        retriever = self.model.retriever
         if not len(glossary):
             return None
-        if retriever is None:
-            if len(glossary) <= self.settings.terms:
-                return None
+        if self._stores is not None:
+            return self._stores.view(glossary, pair, old)
+        count = sum(entry.serves(*pair) for entry in glossary)
+        if count > self.settings.terms:
             raise UsageError(
-                f"glossary: {len(glossary)} entries; this model has no retriever and takes "
-                f"{self.settings.terms}"
+                f"glossary: {count} entries for {pair[0]} to {pair[1]}; this model has no "
+                f"retriever and takes {self.settings.terms}"
             )
-        with self._lock, torch.inference_mode():
-            view = TermView(retriever, self._store(retriever, glossary), pair)
-            view.follow(glossary)
-        return view
-
-    def _store(self, retriever: Retriever, glossary: Glossary) -> TermStore:
-        """The vectors of a glossary's base, kept for a while: an edited one has the same base."""
-        key = id(glossary.base)
-        if key not in self._stores:
-            store = TermStore(retriever, glossary.base.values())
-            self._stores[key] = (glossary.base, store)  # holds the base, so the id stays its own
-            while len(self._stores) > KEPT_STORES:
-                self._stores.popitem(last=False)
-        self._stores.move_to_end(key)
-        return self._stores[key][1]
+        return None
 
     def advance(self, sessions: Sequence[Session]) -> list[list[Event]]:
         """One step of each session that has one, as one batch.

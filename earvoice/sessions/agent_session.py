@@ -24,6 +24,8 @@ from earvoice.sessions.hearing import Listener
 from earvoice.sessions.spotter import Hit, TermSpotter
 from earvoice.sessions.words import split_words
 from earvoice.text.languages import language
+from earvoice.text.sentences import ends_sentence
+from earvoice.text.stream import TextStream
 from earvoice.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -128,7 +130,8 @@ class AgentSession(FedSession):
 
     def take_glossary(self, glossary: Glossary) -> None:
         """Counts from the next turn on. Raises: UsageError for one that cannot be searched."""
-        view = self._owner.view(glossary, self.pair)
+        before = None if self.spotter is None else self.spotter.view
+        view = self._owner.view(glossary, self.pair, before)
         old, self.glossary = self.glossary, glossary
         retriever = self._owner.model.retriever
         if retriever is None:
@@ -205,7 +208,9 @@ class AgentSession(FedSession):
         found = self.spotter.best(frames, self._owner.settings.terms)
         known = {hit.entry.key for hit in found}
         earlier = (self.glossary.get(source) for source, _ in reversed(self.memory.terms))
-        found += [Hit(entry, 0.0, 0, 0) for entry in earlier if entry and entry.key not in known]
+        for entry in earlier:  # an edit may have made it a term of other languages
+            if entry and entry.serves(*self.pair) and entry.key not in known:
+                found.append(Hit(entry, 0.0, 0, 0))
         return found
 
     def _frames(self, embeddings: int) -> int:
@@ -236,18 +241,23 @@ class AgentSession(FedSession):
         new = turn.translation[len(self.begun) :]
         words, edges = split_words(tokenizer, new)
         new = new[: edges[min(most, len(words))]]
-        events = self._more(new, turn.cut)
+        events = self._more(new, turn.cut, last=False)
         self.begun += new
         return events
 
-    def _more(self, tokens: Sequence[int], cut: int) -> list[Event]:
-        """A commit of some more tokens of the window's translation."""
-        decode = self._owner.settings.codec.tokenizer.decode
-        added = decode([*self.begun, *tokens]).removeprefix(decode(self.begun))
+    def _more(self, tokens: Sequence[int], cut: int, *, last: bool) -> list[Event]:
+        """A commit of some more tokens of the window's translation.
+
+        last: no more will come. Until then an unfinished character is held back; what is held
+        follows from `begun`, so nothing else has to be kept or saved.
+        """
+        stream = TextStream(self._owner.settings.codec.tokenizer)
+        before = stream.push(self.begun)
+        added = stream.push(tokens) + (stream.finish() if last else "")
         text = clean(added)
         if not text:
             return []
-        return [self._commit(self.stream, text, cut, added[:1] == " " if self.begun else None)]
+        return [self._commit(self.stream, text, cut, added[:1] == " " if before else None)]
 
     def _events(self, turn: Turn, transcript: str, translation: str) -> list[Event]:
         events: list[Event] = []
@@ -261,9 +271,9 @@ class AgentSession(FedSession):
         if transcript and self._transcript is not None:
             events.append(self._commit(self._transcript, transcript, turn.cut))
         if translation:
-            events += self._more(turn.translation[len(self.begun) :], turn.cut)
+            events += self._more(turn.translation[len(self.begun) :], turn.cut, last=True)
             events.append(Boundary(self.stream, "chunk"))
-            if translation.endswith((".", "?", "!", "。", "？", "！")):
+            if ends_sentence(translation):
                 events.append(Boundary(self.stream, "sentence"))
             self._span_start_s = self._seconds(self.window.start + turn.cut)
         return events

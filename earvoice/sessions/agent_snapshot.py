@@ -39,6 +39,7 @@ def save_session(owner: AgentInterpreter, session: AgentSession) -> bytes:
     head["waiting"] = [mark for mark, _ in waiting]
     for at, (_, (frames, speech)) in enumerate(waiting):
         tensors |= {f"waiting.{at}.frames": frames, f"waiting.{at}.speech": speech}
+    tensors |= {f"past.{name}": leaf for name, leaf in session.listener.save_past().items()}
     window, head["window"] = session.window.save()
     tensors |= {f"window.{name}": leaf for name, leaf in window.items()}
     if session.spotter is not None:
@@ -55,13 +56,13 @@ def restore_session(owner: AgentInterpreter, session: AgentSession, data: bytes)
     with unpacked(_FORM, data) as (head, tensors):
         if head["glossary"] is not None:
             session.take_glossary(_glossary(head["glossary"], session.glossary))
-        row = session.listener.hearing.row
-        owner.hearings.state.load_row(row, under("encoder.", tensors))
+        owner.load_row(session, under("encoder.", tensors))
         session.window.restore(under("window.", tensors), head["window"])
         waiting = enumerate(head["waiting"])
         session.listener.restore(
             session.steps,
             [(int(mark), _heard(under(f"waiting.{at}.", tensors))) for at, mark in waiting],
+            under("past.", tensors),
         )
         session.memory.restore(head["memory"])
         if session.spotter is not None and "spotter" in head:
@@ -92,4 +93,5 @@ def _glossary(saved: dict[str, Any], told: Glossary) -> Glossary:
     if saved["whole"]:
         return Glossary(added)
     kept = {entry.key for entry in added}
-    return told.edit(remove=[key for key in saved["removed"] if key not in kept], add=added)
+    gone = [told.base[key].source for key in saved["removed"] if key not in kept]
+    return told.edit(remove=gone, add=added)

@@ -125,6 +125,40 @@ class AppendInterpreter:
             row, listener = self._pool.lease(), self.hearings.open()
         return AppendSession(self, request, self._pool, row, listener)
 
+    def retell(self, session: AppendSession) -> None:
+        """Tells the model the k of a policy that has changed, in the place where it was told one.
+
+        The entry that said it is computed anew there, over the prompt and the oldest speech that
+        is left: what a window sees in training that begins with this k.
+        """
+        progress, prompt = session.progress, self.settings.prompt(wait_of(session.policy))
+        told, progress.prompt = progress.prompt, prompt
+        if progress.last is None or prompt == told:
+            return  # it is told when it is asked for the first time
+        if progress.last == told.after[-1] and not progress.words:
+            progress.last = prompt.after[-1]  # fed again after the next segment
+            return
+        with self._lock, torch.inference_mode():
+            slots = self.cache.pinned_text(session.row)
+            if len(slots) == len(prompt.after) and self._room(session.row):
+                self._put_anew(session.row, int(slots[-1]), prompt.after[-1])
+
+    def _put_anew(self, row: int, slot: int, token: int) -> None:
+        """Another token in the slot of an entry of text."""
+        cache = self.cache
+        position = torch.tensor([[int(cache.position[row, slot])]])
+        segment = torch.tensor([[cache.oldest(row, SPEECH)]])
+        entry = Entries(position, position, torch.tensor([[TEXT]]), segment)
+
+        def as_then(query: Entries, key: Entries) -> Tensor:
+            """Without the text that has come since."""
+            order = key.order[:, None, :]
+            later = (key.kind == TEXT)[:, None, :] & (order >= slot)
+            return consistency(query, key) & (~later | (order == query.order[:, :, None]))
+
+        self.lm(self.lm.embed(torch.tensor([[token]])), entry, cache, [row], as_then)
+        cache.put_newest(row, slot)
+
     def share(self, sessions: Sequence[Session]) -> None:
         """Encodes once what these sessions hear. Implements `Sharing`."""
         with self._lock:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from earvoice.errors import UsageError
 from earvoice.events import Boundary, Commit, Draft, Event, Finished, Stream
 from earvoice.policies import Policy, View, WaitK
 from earvoice.session import Request
@@ -14,6 +15,7 @@ from earvoice.sessions.fed import FedSession
 from earvoice.sessions.hearing import Listener
 from earvoice.sessions.pool import RowPool
 from earvoice.sessions.progress import Progress
+from earvoice.text.sentences import ends_sentence
 from earvoice.text.stream import TextStream
 from earvoice.units import SAMPLE_RATE
 
@@ -65,6 +67,22 @@ class AppendSession(FedSession):
         self.listener.leave()
         return [*events, Finished()]
 
+    def update(self, **changes: Any) -> list[Event]:
+        """Changes the policy from here on, and the k that the model was told."""
+        events = super().update(**changes)
+        self._owner.retell(self)
+        return events
+
+    def accepted(self, policy: Policy) -> Policy:
+        """The policy. Raises: UsageError where what it waits for would have left the window."""
+        settings, wait = self._owner.settings, wait_of(policy)
+        if settings.keep < wait <= settings.window:
+            raise UsageError(
+                f"wait-k: k is {wait}; this model's window keeps {settings.keep} segments, so k is "
+                f"1 to {settings.keep}, or above {settings.window} to wait for the window's end"
+            )
+        return super().accepted(policy)
+
     def view(self, candidate: tuple[str, ...] | None = None) -> View:
         """What the policy sees."""
         progress = self.progress
@@ -74,7 +92,7 @@ class AppendSession(FedSession):
         """Commits tokens; returns the events."""
         self.progress.words += words
         events = self._commit(self.text.push(tokens))
-        if events and events[-1].text.rstrip().endswith((".", "?", "!")):  # type: ignore[union-attr]
+        if events and ends_sentence(events[-1].text):  # type: ignore[union-attr]
             events.append(Boundary(self.stream, "sentence"))
         return events
 

@@ -38,6 +38,7 @@ def save_session(owner: AppendInterpreter, session: AppendSession) -> bytes:
     heard = owner.speech_state.save_row(session.listener.hearing.row)
     tensors = {f"speech.{k}": leaf for k, leaf in heard.items()}
     tensors |= {f"waiting.{at}": speech for at, (_, (speech,)) in enumerate(waiting)}
+    tensors |= {f"past.{k}": v for k, v in session.listener.save_past().items()}
     used = int(owner.cache.length[session.row])
     for name, leaf in owner.cache.save_row(session.row).items():
         tensors[f"cache.{name}"] = _used(name, leaf, used)
@@ -62,6 +63,7 @@ def restore_session(owner: AppendInterpreter, session: AppendSession, data: byte
         session.listener.restore(
             session.progress.dropped + session.progress.segments,
             [(int(mark), (tensors[f"waiting.{at}"],)) for at, mark in waiting],
+            under("past.", tensors),
         )
         session.audio.restore(head["heard"], tensors["audio"].numpy())
         session.span_start_s = head["span_start_s"]

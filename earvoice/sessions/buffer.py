@@ -87,7 +87,7 @@ class SegmentBuffer:
 
     def _add(self, samples: NDArray[np.float32]) -> None:
         self.heard += samples.size
-        self._append(samples)
+        self._append(samples.copy())  # whoever recorded them may fill the same array again
 
     def _add_silence(self, count: Samples) -> None:
         self._silence += count

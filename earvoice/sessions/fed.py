@@ -10,7 +10,7 @@ from earvoice.audio import Audio
 from earvoice.errors import UsageError
 from earvoice.events import Event
 from earvoice.policies import AlignAtt, Policy
-from earvoice.session import Request
+from earvoice.session import Request, check_policy
 from earvoice.sessions.buffer import SegmentBuffer
 
 
@@ -108,8 +108,7 @@ class FedSession:
         if unknown:
             raise UsageError(f"update: {unknown[0]!r} cannot change here; 'policy' can")
         policy: Any = changes.get("policy")
-        if not callable(getattr(policy, "decide", None)):
-            raise UsageError(f"update: policy is {policy!r}, it must have a method decide(view)")
+        check_policy(policy)
         self.policy = self.accepted(policy)
         return []
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from earvoice.events import Boundary, Commit, Draft, Event, Stream
 from earvoice.search.transducer import Token
+from earvoice.text.sentences import ends_sentence
 from earvoice.text.stream import TextStream
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.units import Seconds
@@ -100,6 +101,6 @@ class SpeakerStreams:
         self._begun.add(tag)
         self._open_turn = True
         events: list[Event] = [Commit(self._streams[tag], text, span)]
-        if text.rstrip().endswith((".", "?", "!")):
+        if ends_sentence(text):
             events.append(Boundary(self._streams[tag], "sentence"))
         return events

@@ -4,14 +4,19 @@
     extra   terms added while a session runs: computed when they come
     hidden  terms removed or replaced: left out of what the base finds
 
+A vector follows from the letters of its term, so a term that is in a store already is copied from
+there: an edit costs what is new in it, and so does one that is folded into a new base.
+
 Vectors lie in faiss where it is installed (the extra `retrieval`) and there are many; else a plain
 matrix product finds the same.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +30,8 @@ from earvoice.models.retriever import Retriever
 
 FAISS_FROM = 5000
 """Vectors from which on faiss is asked; below, one product is as quick."""
+KEPT_STORES = 4
+"""Glossaries, and lists of added terms, whose vectors are kept for the next that has the same."""
 _BATCH = 512
 _MORE = 16
 """So many times the candidates are asked for, at most, where some are for other languages."""
@@ -96,24 +103,91 @@ def index_of(vectors: Vectors) -> VectorIndex:
 
 
 class TermStore:
-    """Terms of a glossary with their letters and vectors. Immutable."""
+    """Terms of a glossary with their letters and vectors. Immutable.
 
-    def __init__(self, retriever: Retriever, entries: Iterable[Entry]) -> None:
+    known: stores of the same retriever whose vectors are taken for terms that are in them.
+    """
+
+    def __init__(
+        self, retriever: Retriever, entries: Iterable[Entry], known: Sequence[TermStore] = ()
+    ) -> None:
         self.entries = tuple(entries)
         self.spelt = retriever.spell([entry.source for entry in self.entries]).short()
-        vectors = [np.zeros((0, retriever.config.vector), dtype=np.float32)]
+        self.vectors = np.empty((len(self.entries), retriever.config.vector), dtype=np.float32)
+        new = torch.tensor(self._copied(known), dtype=torch.long)
         # Alike lengths together, so that short terms are not padded to the longest.
-        order = torch.argsort((self.spelt >= 0).sum(1), stable=True)
+        new = new[torch.argsort((self.spelt[new] >= 0).sum(1), stable=True)]
         with torch.inference_mode():
-            for part in order.split(_BATCH):
-                spelt = trimmed(self.spelt[part].long())
-                vectors.append(retriever.key_vectors(*retriever.keys(spelt)).numpy())
-        back = np.empty(len(order), dtype=np.int64)
-        back[order.numpy()] = np.arange(len(order))
-        self.index = index_of(np.ascontiguousarray(np.concatenate(vectors)[back]))
+            for part in new.split(_BATCH):
+                if len(part):
+                    spelt = trimmed(self.spelt[part].long())
+                    self.vectors[part] = retriever.key_vectors(*retriever.keys(spelt)).numpy()
+        self.index = index_of(self.vectors)
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @functools.cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Where the term of each key is."""
+        return {entry.key: row for row, entry in enumerate(self.entries)}
+
+    def _copied(self, known: Sequence[TermStore]) -> list[int]:
+        """Takes the vectors that are there; the rows of those that are not."""
+        missing = list(range(len(self.entries)))
+        for store in known:
+            if not missing or not len(store):
+                continue
+            places = [store.rows.get(self.entries[row].key) for row in missing]
+            found = [(row, at) for row, at in zip(missing, places, strict=True) if at is not None]
+            if found:
+                rows, there = zip(*found, strict=True)
+                self.vectors[list(rows)] = store.vectors[list(there)]
+                missing = [row for row, at in zip(missing, places, strict=True) if at is None]
+        return missing
+
+
+class TermStores:
+    """Stores of one retriever, kept for a while for the next session with the same terms.
+
+    Thread-safe: vectors are computed without any lock, which is held to look and to publish only.
+    """
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+        self._lock = threading.Lock()
+        self._bases: list[tuple[object, TermStore]] = []
+        self._extras: list[tuple[object, TermStore]] = []
+
+    def view(
+        self, glossary: Glossary, pair: tuple[str, str], old: TermView | None = None
+    ) -> TermView:
+        """What a session searches. old: what it searched before, whose terms are known."""
+        known = () if old is None else (old.base, old.extra)
+        base = self._store(self._bases, glossary.base, known)
+        extra = self._store(self._extras, glossary.added, (base, *known))
+        return TermView(self._retriever, base, pair, extra, glossary.removed)
+
+    def _store(
+        self,
+        kept: list[tuple[object, TermStore]],
+        terms: Mapping[str, Entry],
+        known: Sequence[TermStore],
+    ) -> TermStore:
+        """The store of these terms: one that is there, or a new one."""
+        with self._lock:
+            there = list(kept)
+            known = (*known, *(store for _, store in (*self._bases, *self._extras)))
+        store = next((store for one, store in there if one is terms), None)
+        if store is None:  # the same file read again has other objects of the same content
+            entries = tuple(terms.values())
+            store = next((store for _, store in there if store.entries == entries), None)
+            store = store or TermStore(self._retriever, entries, known)
+        with self._lock:
+            # What is compared is held here, so that it stays what it is. The latest is first.
+            others = [item for item in kept if item[1] is not store]
+            kept[:] = [(terms, store), *others][:KEPT_STORES]
+        return store
 
 
 class TermView:
@@ -122,18 +196,26 @@ class TermView:
     pair: languages; entries for other pairs are hidden.
     """
 
-    def __init__(self, retriever: Retriever, base: TermStore, pair: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        base: TermStore,
+        pair: tuple[str, str],
+        extra: TermStore | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> None:
         self._retriever, self.base, self.pair = retriever, base, pair
-        self._extra = TermStore(retriever, ())
-        self._hidden: frozenset[str] = frozenset()
+        self.extra = TermStore(retriever, ()) if extra is None else extra
+        self._hidden = hidden
 
     def __len__(self) -> int:
-        return len(self.base) + len(self._extra)
+        return len(self.base) + len(self.extra)
 
     def follow(self, glossary: Glossary) -> None:
         """Takes the edits of a glossary whose base is this view's."""
-        if set(self._extra.entries) != set(glossary.added.values()):
-            self._extra = TermStore(self._retriever, glossary.added.values())
+        added = tuple(glossary.added.values())
+        if self.extra.entries != added:
+            self.extra = TermStore(self._retriever, added, (self.base, self.extra))
         self._hidden = glossary.removed
 
     def nearest(self, queries: Tensor, most: int) -> tuple[list[Entry], Tensor]:
@@ -143,7 +225,7 @@ class TermView:
         """
         entries: list[Entry] = []
         letters: list[Tensor] = []
-        for store, hidden in ((self.base, self._hidden), (self._extra, frozenset[str]())):
+        for store, hidden in ((self.base, self._hidden), (self.extra, frozenset[str]())):
             if not len(store):
                 continue
             rows = self._rows(store, hidden, queries, most)

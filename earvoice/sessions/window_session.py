@@ -20,6 +20,7 @@ from earvoice.sessions.encoded import Encoded
 from earvoice.sessions.fed import FedSession, checked_glossary
 from earvoice.sessions.words import split_words
 from earvoice.text.languages import primary
+from earvoice.text.sentences import ends_sentence
 from earvoice.text.stream import TextStream
 from earvoice.units import SAMPLE_RATE, Samples
 
@@ -93,6 +94,11 @@ class WindowSession(FedSession):
     def ready(self) -> bool:
         """Whether a step has something to do."""
         return self.audio.has_segment or (self._final and not self._done)
+
+    def update(self, **changes: Any) -> list[Event]:
+        """Changes the policy from here on; a draft that none looks at any more is withdrawn."""
+        events = super().update(**changes)
+        return events if self.policy.needs_draft else [*events, *self._draft([])]
 
     def accepted(self, policy: Policy) -> Policy:
         """The policy with what it leaves to the model. Raises: UsageError if the model cannot."""
@@ -185,7 +191,7 @@ class WindowSession(FedSession):
             self._previous = drafts_after(words, self._previous, count)
         events = self._commit(self.text.push(tokens[:kept]), count)
         self.tokens += tokens[:kept]
-        if events and events[-1].text.rstrip().endswith((".", "?", "!")):  # type: ignore[union-attr]
+        if events and ends_sentence(events[-1].text):  # type: ignore[union-attr]
             events.append(Boundary(self.stream, "sentence"))
         if self.policy.needs_draft:
             events += self._draft(tokens[kept:])

@@ -183,7 +183,8 @@ class Fasst(nn.Module):
         prompt = template.encode(tokenizer)
         if self.config.faithful:
             return prompt
-        tag = WAIT_ALL if k >= OFFLINE_K else WAIT_TAGS[min(k, max(WAIT_TAGS))]
+        everything = k > min(self.config.window_segments, OFFLINE_K - 1)
+        tag = WAIT_ALL if everything else WAIT_TAGS[min(k, max(WAIT_TAGS))]
         return Prompt(prompt.before, (*prompt.after, tokenizer.special_id(tag)))
 
     def interpreter(

@@ -114,6 +114,16 @@ class LstConfig(Config):
     pauses: PauseKind = "energy"
     phones: Annotated[int, Field(ge=0)] = 0
 
+    @model_validator(mode="after")
+    def _context_has_a_place(self) -> LstConfig:
+        prompt = PromptTemplate(self.prompt.before_speech, self.prompt.after_speech)
+        if self.context_words and "context" not in prompt.slots():
+            raise ValueError(
+                f"context_words is {self.context_words}, but the prompt has no {{context}} to put "
+                "them in"
+            )
+        return self
+
     @property
     def faithful(self) -> bool:
         """An utterance is written whole: there is nothing to hold."""

@@ -99,6 +99,11 @@ class Tokenizer:
         self.pad_id = self._special_ids.get(SPECIALS.pad, self.unk_id)
 
     @property
+    def definition(self) -> str:
+        """The text of `tokenizer.json`."""
+        return self._definition
+
+    @property
     def bos_id(self) -> int:
         """The token before everything. Errors: `CheckpointError` in a vocabulary without it."""
         return self._named(_BOS)

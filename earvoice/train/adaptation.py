@@ -7,10 +7,8 @@ manifest.json             size and SHA-256 of both
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
@@ -18,8 +16,9 @@ from earvoice.models.files import (
     MANIFEST,
     check_tensors,
     read_safetensors,
+    replacing,
+    save_tensors,
     verify_manifest,
-    write_manifest,
 )
 from earvoice.nn.lora import is_lora
 
@@ -38,13 +37,14 @@ def adaptation_of(system: nn.Module) -> dict[str, Tensor]:
 
 
 def write_adaptation(tensors: dict[str, Tensor], config_json: str, folder: Path) -> Path:
-    """Writes the folder; one that was there is replaced."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Writes the folder; one that was there is replaced once it is whole.
+
+    Raises: CheckpointError when it cannot be written.
+    """
     whole = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
-    save_file(whole, folder / ADAPTATION_FILE)
-    (folder / CONFIG_FILE).write_text(config_json)
-    write_manifest(folder)
+    with replacing(folder) as new:
+        save_tensors(new / ADAPTATION_FILE, whole)
+        (new / CONFIG_FILE).write_text(config_json)
     return folder
 
 

@@ -72,15 +72,11 @@ class Ahead:
     def __call__(self, number: int) -> Any:
         """The batch. Raises: what making it raised; TrainingError when it takes too long."""
         if number >= SUBSTITUTE:
-            with self._lock:
-                return self._make(number)
+            return self._substitute(number)
         try:
             found, batch, error = self._made.get(timeout=self._hung_s)
         except queue.Empty:
-            raise TrainingError(
-                f"batch {number} was not there after {self._hung_s:g} s: is the disk of the corpus "
-                "gone?"
-            ) from None
+            raise self._hung(number, self._hung_s) from None
         if found != number:
             raise ValueError(f"batch {number} is asked for, {found} is next")
         if error is not None:
@@ -97,6 +93,33 @@ class Ahead:
                 break
         self._thread.join(1.0)
 
+    def _substitute(self, number: int) -> Any:
+        """A batch out of its order, in a thread of its own.
+
+        Where one batch could not be read, the next may hang and keep this one waiting, or this
+        one hang itself.
+        """
+        made: queue.Queue[tuple[int, Any, Exception | None]] = queue.Queue(1)
+        threading.Thread(target=self._run_one, args=(number, made), daemon=True).start()
+        patience_s = 2 * self._hung_s  # the batch that is under way comes first
+        try:
+            _, batch, error = made.get(timeout=patience_s)
+        except queue.Empty:
+            raise self._hung(number, patience_s) from None
+        if error is not None:
+            raise error
+        return batch
+
+    def _run_one(self, number: int, made: queue.Queue[tuple[int, Any, Exception | None]]) -> None:
+        torch.set_flush_denormal(True)
+        made.put(self._tried(number))
+
+    def _hung(self, number: int, waited_s: float) -> TrainingError:
+        return TrainingError(
+            f"batch {number % SUBSTITUTE} was not there after {waited_s:g} s: is the disk of the "
+            "corpus gone?"
+        )
+
     def _run(self, numbers: Iterable[int]) -> None:
         torch.set_flush_denormal(True)  # is a matter of each thread, and of the last bits
         for number in numbers:
@@ -105,16 +128,18 @@ class Ahead:
             self._put(number)
 
     def _put(self, number: int) -> None:
-        failed: Exception | None = None
-        batch = None
-        try:
-            with self._lock:
-                batch = self._make(number)
-        except Exception as error:  # noqa: BLE001 - it is raised where the batch is asked for
-            failed = error
+        made = self._tried(number)
         while not self._closed.is_set():
             try:
-                self._made.put((number, batch, failed), timeout=0.2)
+                self._made.put(made, timeout=0.2)
             except queue.Full:
                 continue
             return
+
+    def _tried(self, number: int) -> tuple[int, Any, Exception | None]:
+        """A batch, or what making it raised: that is raised where it is asked for."""
+        try:
+            with self._lock:
+                return number, self._make(number), None
+        except Exception as error:  # noqa: BLE001
+            return number, None, error

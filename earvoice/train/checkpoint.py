@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
@@ -31,6 +30,8 @@ from earvoice.models.files import (
     check_tensors,
     load_weights,
     read_safetensors,
+    replacing,
+    save_tensors,
     verify_manifest,
     write_manifest,
 )
@@ -154,8 +155,8 @@ def save(
     weights = {name: v for name, v in module.state_dict().items() if name not in frozen}
     if ranks is None or not shards.is_sharded(module):
         _begin(temporary)
-        save_file(_contiguous(weights), temporary / TENSORS[0])
-        save_file(_moments(optim), temporary / TENSORS[1])
+        save_tensors(temporary / TENSORS[0], _contiguous(weights))
+        save_tensors(temporary / TENSORS[1], _moments(optim))
         _finish(temporary, final, state)
         return final
     moments = _named_moments(module, optim)
@@ -186,14 +187,14 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 def write_whole(path: Path, out: Path) -> Path:
     """One checkpoint as one file, `OUT/model.safetensors`: all weights, whole, with a manifest.
 
-    Raises: CheckpointError when it is damaged.
+    Raises: CheckpointError when it is damaged, or OUT cannot be written.
     """
     found = Checkpoint(path, _verified(path))
     if found.base is not None:
         check_base(path.parent, found.base)
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(found.weights(), out / TENSORS[0])
-    write_manifest(out)
+    weights = found.weights()
+    with replacing(out) as folder:
+        save_tensors(folder / TENSORS[0], weights)
     return out
 
 
@@ -204,7 +205,7 @@ def _verified(path: Path) -> dict[str, Any]:
     """
     try:
         state = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         state = None  # the manifest says what is wrong with it
     written = state.get("shards") if isinstance(state, dict) else None
     tensors = [str(name) for name in written] if isinstance(written, list) else TENSORS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -181,21 +181,29 @@ class ConversationExamples:
         rng = drawing(self.seed, self.stage, step)
         least_s, most_s = self.mixture.piece_s
         aim_s = rng.uniform(least_s, most_s)
-        pieces: list[Piece] = []
-        for _ in range(_TRIES):
-            more = self._drawn(rng, max(least_s, _LEAST_OF_AIM * aim_s), aim_s)
-            if more is None:
-                continue
-            longest_s = max(piece.end_s - piece.start_s for piece in (*pieces, more))
-            if pieces and (len(pieces) + 1) * longest_s > self.mixture.batch_s:
-                break
-            pieces.append(more)
+        # A small corpus may have none of this length.
+        pieces = self._alike(rng, max(least_s, _LEAST_OF_AIM * aim_s), aim_s) or self._alike(
+            rng, least_s, most_s
+        )
         if not pieces:
             raise ConfigError(
                 f"stage {self.stage!r}: no piece of {least_s} to {most_s} s found in {_TRIES} "
                 "tries; the recordings have too few quiet places for `piece_s`"
             )
         return self.collator([self.maker(piece) for piece in pieces], rng)
+
+    def _alike(self, rng: random.Random, least_s: Seconds, most_s: Seconds) -> list[Piece]:
+        """As many pieces of such a length as a batch has room for; none if none is found."""
+        pieces: list[Piece] = []
+        for _ in range(_TRIES):
+            more = self._drawn(rng, least_s, most_s)
+            if more is None:
+                continue
+            longest_s = max(piece.end_s - piece.start_s for piece in (*pieces, more))
+            if pieces and (len(pieces) + 1) * longest_s > self.mixture.batch_s:
+                break
+            pieces.append(more)
+        return pieces
 
     def _drawn(self, rng: random.Random, least_s: Seconds, most_s: Seconds) -> Piece | None:
         if self.mixture.source == "text":
@@ -244,10 +252,12 @@ def conversation_examples(
     seed: int,
     stage: str,
     translated: bool = False,
+    read: Callable[[Sequence[Path], Sequence[str], str], list[Conversation]] = read_corpora,
 ) -> ConversationExamples:
     """The examples of a stage. A system of one microphone takes the first of a recording.
 
     translated: the stage learns from translations, so that all that is said must have one.
+    read: gives the recordings of folders.
     Raises: ConfigError for recordings that have fewer or more microphones than the system, and
         for turns without word times or, where needed, without a translation.
     """
@@ -256,7 +266,7 @@ def conversation_examples(
         into = system.config.tgt_lang
         recordings = [
             item
-            for item in read_corpora([Path(name) for name in folders], mixture.kinds, into)
+            for item in read([Path(name) for name in folders], mixture.kinds, into)
             if mixture.least_snr_db is None or snr_db(item) >= mixture.least_snr_db
         ]
     for item in recordings:

@@ -111,14 +111,39 @@ def join(*, shard: bool = False, device: str = "cpu") -> Ranks:
     """The group that torchrun's environment speaks of, or one process.
 
     shard: spread weights, gradients and moments over the ranks (FSDP2).
-    Raises: ConfigError for sharding without torchrun.
+    Raises: ConfigError for sharding without torchrun, and for half an environment.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
     if shard and "WORLD_SIZE" not in os.environ:
         raise ConfigError("--shard needs several processes: start it by torchrun")
+    world = _number("WORLD_SIZE", least=1) if "WORLD_SIZE" in os.environ else 1
     if world == 1 and not shard:
         return Alone()
-    return Group(int(os.environ["RANK"]), world, shard=shard, device=device)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if not os.environ.get(name):
+            raise _half(name, "not set")
+    _number("MASTER_PORT", least=0, most=65535)
+    rank = _number("RANK", least=0, most=world - 1)
+    return Group(rank, world, shard=shard, device=device)
+
+
+def _number(name: str, *, least: int, most: int | None = None) -> int:
+    """A number of the environment. Raises: ConfigError."""
+    text = os.environ.get(name)
+    if text is None:
+        raise _half(name, "not set")
+    legal = text.isascii() and text.isdigit() and len(text) < 10
+    if not legal or not least <= int(text) <= (int(text) if most is None else most):
+        span = f"{least} or more" if most is None else f"{least} to {most}"
+        raise _half(name, f"{text!r}, it must be {span}")
+    return int(text)
+
+
+def _half(name: str, what: str) -> ConfigError:
+    """What to say of an environment that is not torchrun's."""
+    return ConfigError(
+        f"the environment variable {name} is {what}: start by torchrun, which sets it, or unset "
+        "WORLD_SIZE"
+    )
 
 
 def share_of(parts: int, ranks: Ranks, stage: str) -> range:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from earvoice.data.collate import Batch, Collator
@@ -51,7 +51,7 @@ class Examples:
         self.mixture, self.collator, self.talks = mixture, collator, talks
         self.language, self.segment_s, self.hold = language, segment_s, hold
         self.seed, self.stage = seed, stage
-        self._weights = _cumulative(talks, mixture.engines)
+        self._weights = _cumulative(talks, mixture, stage)
         self._singles: Singles | None = None
         if mixture.single:
             self._singles = Singles(
@@ -146,10 +146,22 @@ def check_times(talks: Sequence[Talk], stage: str, objective: str) -> None:
             )
 
 
-def _cumulative(talks: Sequence[Talk], engines: Mapping[str, float]) -> list[float] | None:
-    """Weights of the talks by synthesizer, summed up; None when all weigh the same."""
+def _cumulative(talks: Sequence[Talk], mixture: MixtureConfig, stage: str) -> list[float] | None:
+    """Weights of the talks by synthesizer, summed up; None when all weigh the same.
+
+    Raises: ConfigError for a synthesizer that speaks none of them.
+    """
+    engines = mixture.engines
     if not engines:
         return None
+    where = f"stage {stage!r}: data.engines"
+    if mixture.source == "text":
+        raise ConfigError(f"{where} is {engines}, with `source: text` nobody speaks: leave it out")
+    known = sorted({talk.engine for talk in talks})
+    for engine in engines:
+        if engine not in known:
+            spoken = ", ".join(map(repr, known))
+            raise ConfigError(f"{where} names {engine!r}, the talks it draws from are by {spoken}")
     return list(accumulate(engines.get(talk.engine, 1.0) for talk in talks))
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from torch import Tensor
 
-from earvoice.models.files import write_manifest
+from earvoice.models.files import replacing, save_tensors
 from earvoice.models.llm_config import HfLlmConfig
 from earvoice.models.lora import merged_state
 from earvoice.policies import WaitK, format_policy
 from earvoice.systems import SystemConfig
 from earvoice.text.tokenizer import Tokenizer
+from earvoice.train.errors import TrainingError
+from earvoice.train.saving import first_not_finite
 from earvoice.train.stage import RecipeConfig
 
 _TRAINING_ONLY = {
@@ -36,12 +38,12 @@ def export_model(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder
 def write_model(
     system: Any, tokenizer: Tokenizer, config: SystemConfig, name: str, folder: Path
 ) -> Path:
-    """Writes the folder that `earvoice.load` reads.
+    """Writes the folder that `earvoice.load` reads; one that was there stays until it is whole.
 
     Training-only heads stay behind; adaptations are merged into the weights they change.
+    Raises: CheckpointError when it cannot be written; TrainingError for weights that are no
+        numbers.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     known = type(config).model_fields
     left_behind = dict(_TRAINING_ONLY)
     if getattr(config, "relay", False):
@@ -57,9 +59,20 @@ def write_model(
         if not key.startswith("phone_head.")
         and ("text_source" not in left_behind or not key.startswith("source."))
     }
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(config.model_dump_json(indent=1))
-    tokenizer.save(folder)
+    broken = first_not_finite(weights.items())
+    if broken is not None:
+        raise TrainingError(f"{folder}: {broken} is not finite; no model is written")
+    card = _card(config, name, weights)
+    with replacing(folder) as new:
+        save_tensors(new / "model.safetensors", weights)
+        (new / "config.json").write_text(config.model_dump_json(indent=1))
+        tokenizer.save(new)
+        (new / "model.json").write_text(json.dumps(card, indent=1))
+    return folder
+
+
+def _card(config: SystemConfig, name: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What `earvoice models` says of a model."""
     pairs = getattr(config, "pairs", ((config.src_lang, config.tgt_lang),))
     card = {
         "name": name,
@@ -74,6 +87,4 @@ def write_model(
     # A system without them decides by itself when to write.
     policy = None if k is None or n is None else WaitK(k, n)
     card["policy"] = format_policy(policy)
-    (folder / "model.json").write_text(json.dumps(card, indent=1))
-    write_manifest(folder)
-    return folder
+    return card

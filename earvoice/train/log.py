@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+STARTED_OVER = "started over"
+"""The note of a run that replaces the one whose records are before it."""
+RESUMED = "resumed from "
+"""What the note of a run begins with that goes on from an earlier step."""
+
 
 class TrainLog:
-    """Appends one JSON object a record to `log.jsonl`, and scalars to TensorBoard's format."""
+    """Appends one JSON object a record to `log.jsonl`, and scalars to TensorBoard's format.
 
-    def __init__(self, folder: Path) -> None:
+    over: the run starts over, which is noted where there are records already.
+    """
+
+    def __init__(self, folder: Path, *, over: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "log.jsonl").open("a", buffering=1)
-        self._board = _board(folder)
+        path = folder / "log.jsonl"
+        end = _last_byte(path)
+        self._file = path.open("a", buffering=1)
+        if end not in (b"", b"\n"):  # a run was killed inside a record, which stays alone
+            self._file.write("\n")
+        replaces = over and bool(end)
+        self._board = _board(folder, purge=replaces)
+        if replaces:
+            self.write(0, {"note": STARTED_OVER})
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """One record: the step, wall time, and named values; JSON has no NaN, so that is null."""
@@ -49,9 +65,19 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _board(folder: Path) -> Any:
+def _last_byte(path: Path) -> bytes:
+    """Empty where there is none."""
+    if not path.is_file() or not path.stat().st_size:
+        return b""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)
+
+
+def _board(folder: Path, *, purge: bool) -> Any:
+    """purge: curves of a run before this one are no longer shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # the extra `track` is optional
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=0 if purge else None)

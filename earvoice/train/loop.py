@@ -100,7 +100,7 @@ def run_stage(
     check_ranks(run.stage, ranks)
     freeze(system, run.stage.trainable)
     recomputing = recomputed(system) if run.stage.recompute else contextlib.nullcontext()
-    with contextlib.closing(TrainLog(run.folder) if ranks.rank == 0 else NoLog()) as log:
+    with contextlib.closing(_log(run, ranks, resume=resume)) as log:
         digest = ranks.lead(lambda: frozen_digest(system))
         found = ranks.lead(lambda: found_to_resume(run, digest, log)) if resume else None
         ranks.lead(lambda: keep_frozen(run, system, digest))
@@ -115,6 +115,10 @@ def run_stage(
                 _train(job, start, shown)
         if not ranks.shard:
             system.cpu()
+
+
+def _log(run: StageRun, ranks: Ranks, *, resume: bool) -> TrainLog | NoLog:
+    return TrainLog(run.folder, over=not resume) if ranks.rank == 0 else NoLog()
 
 
 def _job(

@@ -20,27 +20,37 @@ from earvoice.data.collate import Collator, Grid
 from earvoice.data.lock import FolderLock
 from earvoice.data.manifest import Talk, manifest_digest
 from earvoice.errors import CheckpointError, ConfigError
-from earvoice.models.files import load_weights, put_text
+from earvoice.models.files import load_weights, put_text, sha256
 from earvoice.nn.lora import is_lora
 from earvoice.systems import build, with_vocabulary
+from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train import checkpoint as checkpoints
 from earvoice.train.adaptation import adaptation_of, write_adaptation
 from earvoice.train.agent_examples import agent_examples
 from earvoice.train.conversations import conversation_examples
 from earvoice.train.conversations_validate import ConversationValidation
-from earvoice.train.corpus import talks_of
+from earvoice.train.corpus import Corpora, talks_of
 from earvoice.train.distributed import Alone, Ranks
+from earvoice.train.errors import TrainingError
 from earvoice.train.examples import Examples, check_times
 from earvoice.train.export import export_model
+from earvoice.train.fit import check_fit
 from earvoice.train.freeze import freeze
 from earvoice.train.loop import AnyExamples, StageRun, check_objective, check_ranks, run_stage
 from earvoice.train.optim import optimiser
 from earvoice.train.stage import RecipeConfig, StageConfig
-from earvoice.train.start import check_sources, providing, sources_of, starting_weights
+from earvoice.train.start import (
+    Start,
+    check_reuse,
+    check_sources,
+    providing,
+    sources_of,
+    start_of,
+)
 from earvoice.train.utterances import utterance_examples
 from earvoice.train.validate import Validation, Waits
-from earvoice.train.vocabulary import RECIPE_FILE, phone_ids, vocabulary
+from earvoice.train.vocabulary import PHONES_FILE, RECIPE_FILE, phone_ids, vocabulary
 from earvoice.units import SAMPLE_RATE
 
 PHONE_HEAD = "phone_head.weight"
@@ -85,52 +95,120 @@ def run_recipe(recipe: RecipeConfig, options: Options) -> Path:
         return _run(recipe, options, ranks, out)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A run whose checks have passed.
+
+    fresh: the first random weights. examples: by stage, until it is trained.
+    """
+
+    recipe: RecipeConfig
+    options: Options
+    ranks: Ranks
+    out: Path
+    wanted: tuple[str, ...]
+    tokenizer: Tokenizer
+    fresh: Mapping[str, Tensor]
+    examples: dict[str, AnyExamples]
+    corpora: tuple[str, ...]
+    """Digests of what they say, wherever they lie."""
+
+    @property
+    def reuse(self) -> Mapping[str, str]:
+        """Folders of other runs by stage."""
+        return self.options.reuse or {}
+
+
 def _run(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> Path:
     """The same in a folder that is ours."""
-    reuse = options.reuse or {}
-    talks = [talk for folder in recipe.corpus for talk in talks_of(folder)]
-    tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
-    heads = providing(recipe, PHONE_HEAD, reuse)
-    phones = ranks.in_turn(lambda: phone_ids(talks, out, recipe.system.phones, heads))
-    recipe = _with_vocabulary(recipe, tokenizer)
+    plan, system = _planned(recipe, options, ranks, out)
+    recipe = plan.recipe
+    # Only now: the folder may hold a finished run, which a refused one must leave as it is.
     ranks.lead(lambda: put_text(out / RECIPE_FILE, recipe.model_dump_json(indent=1)))
-    system = _system(recipe, tokenizer)
-    fresh = {name: value.clone() for name, value in system.state_dict().items()}
-    wanted = options.stages or _not_reused(recipe, reuse)
-    _check_names(recipe, wanted, system.objectives)
-    _check_stages(recipe, wanted, system, tokenizer, fresh, options)
-    corpora = [manifest_digest(Path(folder)) for folder in _folders(recipe)]
     for index, stage in enumerate(recipe.stages):
-        if stage.name not in wanted:
-            continue
-        if ranks.shard:
-            system = _system(recipe, tokenizer)  # that of the stage before is in shares
-        load_weights(system, starting_weights(fresh, recipe, index, out, reuse), stage.name)
-        examples = _examples(recipe, stage, tokenizer, phones, talks, system)
-        config_hash = _hash(recipe, index, corpora, tuple(reuse))
-        lineage = {"config_hash": config_hash, **_versions(), "recipe": recipe.name}
-        validate = _validation(recipe, stage, system, tokenizer)
-        run = StageRun(stage, examples, out / stage.name, lineage, validate)
-        run_stage(
-            system,
-            run,
-            resume=options.resume,
-            quiet=options.quiet,
-            ranks=ranks,
-            device=options.device,
-            ahead=options.ahead,
-        )
+        if stage.name in plan.wanted:
+            if ranks.shard:
+                system = _system(recipe, plan.tokenizer)  # that of the stage before is in shares
+            _train_stage(plan, index, system)
     # The run's model is its last stage's; that of an earlier one lies with its checkpoints.
     final = recipe.stages[-1].name
-    last = [stage.name for stage in recipe.stages if stage.name in wanted][-1]
+    last = [stage.name for stage in recipe.stages if stage.name in plan.wanted][-1]
     folder = out if last == final else out / last
     with ranks.together():
         if ranks.rank == 0:
             if ranks.shard:
-                system = _system(recipe, tokenizer)
+                system = _system(recipe, plan.tokenizer)
                 load_weights(system, _last_weights(out / last), last)
-            _export(system, tokenizer, recipe, folder)
+            _export(system, plan.tokenizer, recipe, folder)
     return folder / "model"
+
+
+def _planned(recipe: RecipeConfig, options: Options, ranks: Ranks, out: Path) -> tuple[_Plan, Any]:
+    """The vocabulary and the system of a run, and everything that may be wrong with its stages.
+
+    Sound is not read. Raises: ConfigError, CheckpointError, UsageError or DataError.
+    """
+    reuse = options.reuse or {}
+    wanted = options.stages or _not_reused(recipe, reuse)
+    _check_names(recipe, wanted)
+    check_reuse(recipe, options.stages, reuse)
+    read = Corpora()
+    talks = [talk for folder in recipe.corpus for talk in read.talks(folder)]
+    tokenizer = ranks.in_turn(lambda: vocabulary(recipe, out, reuse))
+    heads = providing(recipe, PHONE_HEAD, reuse)
+    phones = ranks.in_turn(lambda: phone_ids(talks, out, recipe.system.phones, heads))
+    recipe = _with_vocabulary(recipe, tokenizer)
+    system = _system(recipe, tokenizer)
+    fresh = {name: value.clone() for name, value in system.state_dict().items()}
+    for stage in recipe.stages:
+        check_objective(stage, system.objectives)
+    _check_stages(recipe, wanted, system, tokenizer, fresh, options)
+    examples = {
+        stage.name: _examples(recipe, stage, tokenizer, phones, talks, system, read)
+        for stage in recipe.stages
+        if stage.name in wanted
+    }
+    corpora = tuple(manifest_digest(Path(folder)) for folder in _folders(recipe))
+    plan = _Plan(recipe, options, ranks, out, wanted, tokenizer, fresh, examples, corpora)
+    return plan, system
+
+
+def _train_stage(plan: _Plan, index: int, system: Any) -> None:
+    """Trains a stage with the system, from the weights it starts from."""
+    recipe, options = plan.recipe, plan.options
+    stage = recipe.stages[index]
+    start = start_of(plan.fresh, recipe, index, plan.out, plan.reuse)
+    load_weights(system, start.weights, stage.name)
+    examples = plan.examples.pop(stage.name)
+    if stage.augment is not None:
+        # Not with the rest: the noises of all stages together would fill the memory.
+        examples.collator.augment = Augment(stage.augment)
+    validate = _validation(recipe, stage, system, plan.tokenizer)
+    run = StageRun(stage, examples, plan.out / stage.name, _lineage(plan, index, start), validate)
+    run_stage(
+        system,
+        run,
+        resume=options.resume,
+        quiet=options.quiet,
+        ranks=plan.ranks,
+        device=options.device,
+        ahead=options.ahead,
+    )
+
+
+def _lineage(plan: _Plan, index: int, start: Start) -> dict[str, Any]:
+    """What a stage's checkpoints say of where they come from, compared when it goes on."""
+    recipe = plan.recipe
+    agent = recipe.stages[index].agent
+    files = {name: plan.out / name for name in (TOKENIZER_FILE, PHONES_FILE)}
+    files |= {name: Path(name) for name in (agent.glossaries if agent else ())}
+    return {
+        "config_hash": _hash(recipe, index, plan.corpora, tuple(plan.reuse)),
+        **_versions(),
+        "recipe": recipe.name,
+        "start": start.digests,
+        "files": {name: sha256(path) for name, path in files.items() if path.is_file()},
+    }
 
 
 def _not_reused(recipe: RecipeConfig, reuse: Mapping[str, str]) -> tuple[str, ...]:
@@ -167,11 +245,16 @@ def _last_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _export(system: Any, tokenizer: Tokenizer, recipe: RecipeConfig, folder: Path) -> None:
-    """Writes the model, and its LoRA by itself."""
-    if any(is_lora(name) for name in system.state_dict()):
-        config_json = recipe.system.model_dump_json(indent=1)
-        write_adaptation(adaptation_of(system), config_json, folder / "adaptation")
-    export_model(system, tokenizer, recipe, folder / "model")
+    """Writes the model, and its LoRA by itself. Raises: TrainingError when they cannot be."""
+    try:
+        export_model(system, tokenizer, recipe, folder / "model")
+        if any(is_lora(name) for name in system.state_dict()):
+            config_json = recipe.system.model_dump_json(indent=1)
+            write_adaptation(adaptation_of(system), config_json, folder / "adaptation")
+    except CheckpointError as error:
+        raise TrainingError(
+            f"{error}; the checkpoints are whole: make room, then --resume"
+        ) from error
 
 
 def _folders(recipe: RecipeConfig) -> list[str]:
@@ -187,9 +270,7 @@ def _with_vocabulary(recipe: RecipeConfig, tokenizer: Tokenizer) -> RecipeConfig
     return recipe.model_copy(update={"system": system})
 
 
-def _check_names(recipe: RecipeConfig, wanted: Sequence[str], objectives: Collection[str]) -> None:
-    for stage in recipe.stages:
-        check_objective(stage, objectives)
+def _check_names(recipe: RecipeConfig, wanted: Sequence[str]) -> None:
     names = [stage.name for stage in recipe.stages]
     for name in wanted:
         if name not in names:
@@ -214,6 +295,7 @@ def _check_stages(
     for index, stage in enumerate(recipe.stages):
         if stage.name not in wanted:
             continue
+        check_fit(stage, recipe.system)
         check_ranks(stage, ranks)
         freeze(system, stage.trainable)
         optimiser(system, stage)
@@ -229,19 +311,23 @@ def _examples(
     phones: dict[str, int],
     talks: Sequence[Talk],
     system: Any,
+    read: Corpora,
 ) -> AnyExamples:
-    """What a stage learns from: turns, conversations, whole utterances, or windows of talks."""
-    augment = None if stage.augment is None else Augment(stage.augment)
+    """What a stage learns from: turns, conversations, whole utterances, or windows of talks.
+
+    They come without their augmentation.
+    """
+    augment = None
     place: dict[str, Any] = {"seed": recipe.seed, "stage": stage.name}
     told = stage.agent or stage.retrieve
     if told is not None:
         return agent_examples(told, system, talks, augment, **place)
     if stage.conversations is not None:
         pieces, corpus = stage.conversations, recipe.corpus
-        place["translated"] = stage.objective in TRANSLATES
+        place |= {"translated": stage.objective in TRANSLATES, "read": read.conversations}
         return conversation_examples(pieces, system, tokenizer, corpus, augment, phones, **place)
     if stage.utterances is not None:
-        whole = stage.utterances
+        whole, place["read"] = stage.utterances, read.talks
         return utterance_examples(whole, system, tokenizer, talks, augment, phones, **place)
     config = _waiting(recipe, stage)
     grid = Grid(

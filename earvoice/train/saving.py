@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from earvoice.errors import CheckpointError
 from earvoice.train import checkpoint as checkpoints
@@ -16,7 +17,7 @@ from earvoice.train.base import digest_of, frozen_of, write_base
 from earvoice.train.checkpoint import Checkpoint
 from earvoice.train.distributed import Ranks
 from earvoice.train.errors import TrainingError
-from earvoice.train.log import NoLog, TrainLog
+from earvoice.train.log import RESUMED, NoLog, TrainLog
 
 _log = logging.getLogger("earvoice.train")
 
@@ -46,7 +47,7 @@ def found_to_resume(run: Any, digest: str | None, log: TrainLog | NoLog) -> Chec
             f"{found.path}: its frozen weights were others than those the stage starts from now; "
             "resume with the same `init` and `--reuse`, or choose another `out`"
         )
-    note = {"note": f"resumed from {found.path.name}"}
+    note = {"note": f"{RESUMED}{found.path.name}"}
     changed = [key for key in ("torch", "python", "threads") if _differs(found, run.lineage, key)]
     if changed:
         note["other"] = ", ".join(changed)
@@ -68,6 +69,29 @@ def _check_lineage(found: Checkpoint, run: Any) -> None:
             "resume with the same recipe and overrides, train this stage anew "
             f"(--stages {run.stage.name} without --resume), or choose another `out`"
         )
+    anew = f"train this stage anew (--stages {run.stage.name} without --resume)"
+    for source in _others(found, lineage, "start"):
+        raise TrainingError(
+            f"{found.path}: it started from other weights than those that {source!r} has now; "
+            f"{anew}, or choose another `out`"
+        )
+    for name in _others(found, lineage, "files"):
+        raise TrainingError(
+            f"{found.path}: was made with another {name} than the one there is now; put back the "
+            f"one of then, {anew}, or choose another `out`"
+        )
+
+
+def _others(found: Checkpoint, lineage: Mapping[str, Any], key: str) -> list[str]:
+    """Names of what has another digest than when the checkpoint was written.
+
+    What either of them does not know, as one that was written before there were digests, is not
+    compared.
+    """
+    before, now = found.state.get(key), lineage.get(key, {})
+    if not isinstance(before, dict):
+        return []
+    return [name for name, digest in now.items() if before.get(name, digest) != digest]
 
 
 def frozen_digest(system: nn.Module) -> str | None:
@@ -89,14 +113,37 @@ def keep_frozen(run: Any, system: nn.Module, digest: str | None) -> None:
         ) from error
 
 
+def first_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
+    """The name of the first tensor that holds something that is no number; None for none."""
+    for name, tensor in tensors:
+        # Of a tensor in shares, the share: each rank looks at its own.
+        own = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+        if own.is_floating_point() and not bool(torch.isfinite(own.detach()).all()):
+            return name
+    return None
+
+
+def _check_finite(run: Any, system: nn.Module, step: int) -> None:
+    """That what is learnt are numbers. Raises: TrainingError."""
+    learnt = ((name, p) for name, p in system.named_parameters() if p.requires_grad)
+    name = first_not_finite(learnt)
+    if name is not None:
+        raise TrainingError(
+            f"stage {run.stage.name!r}: {name} is not finite after step {step}, which is not "
+            "saved; the checkpoint before is kept. Lower lr and train the stage anew"
+        )
+
+
 def save_step(
     run: Any, system: nn.Module, optim: torch.optim.Optimizer, state: dict[str, Any], ranks: Ranks
 ) -> None:
     """Saves a step; what was saved before stays whole. All ranks call it.
 
-    Raises: TrainingError when it cannot be written, on all ranks.
+    Raises: TrainingError when it cannot be written, or holds what is no number, on all ranks.
     """
     step = state["step"]
+    with ranks.together():
+        _check_finite(run, system, step)
     try:
         if ranks.shard:
             checkpoints.save(run.folder, system, optim, state, ranks)

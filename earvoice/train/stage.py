@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from earvoice.config import Config, Count, Positive, Probability, Share
 from earvoice.data.augment import AugmentConfig
+from earvoice.errors import ConfigError
 from earvoice.policies.schedule import OFFLINE_K
 from earvoice.systems import SystemConfig
 from earvoice.systems.fasst import WAIT_TAGS
@@ -17,6 +19,10 @@ from earvoice.train.conversations import ConversationMixture
 from earvoice.train.utterances import UtteranceMixture
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""What random generators take."""
+MIXTURES = ("utterances", "agent", "retrieve", "conversations")
+"""Fields of a stage that say what it learns from, instead of `data`."""
 EXPORTS = ("model", "adaptation")
 """Folders of a run that an export writes over."""
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -26,7 +32,7 @@ class TokenizerConfig(Config):
     """How the vocabulary is learnt from generated text (source and target side)."""
 
     vocab_size: int = 2000
-    sentences: int = 60000
+    sentences: Count = 60000
     seed: int = 1
     apart: bool = False
     """No piece reaches over punctuation or from one Chinese word into the next, so that a term is
@@ -170,6 +176,21 @@ class StageConfig(Config):
             )
         return name
 
+    @model_validator(mode="after")
+    def _one_mixture(self) -> StageConfig:
+        given = [name for name in MIXTURES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"a stage learns from one of {', '.join(MIXTURES)}, or `data`; "
+                f"it has {' and '.join(given)}"
+            )
+        return self
+
+    @property
+    def mixture(self) -> str:
+        """The field that says what it learns from."""
+        return next((name for name in MIXTURES if getattr(self, name) is not None), "data")
+
     @field_validator("schedule_steps")
     @classmethod
     def _not_before_the_end(cls, laid_out: int | None, info: ValidationInfo) -> int | None:
@@ -190,5 +211,22 @@ class RecipeConfig(Config):
     corpus: tuple[str, ...] = ()
     dev_corpus: str = ""
     out: str = "runs"
-    seed: int = 1
+    seed: Seed = 1
     stages: tuple[StageConfig, ...]
+
+    @field_validator("stages")
+    @classmethod
+    def _at_least_one(cls, stages: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
+        if not stages:
+            raise ValueError("a recipe needs at least one stage")
+        return stages
+
+
+def check_validated(recipe: RecipeConfig, names: Collection[str]) -> None:
+    """That stages which are to be validated can be. Raises: ConfigError naming one that cannot."""
+    for stage in recipe.stages:
+        if stage.name in names and stage.validate_every_steps and not recipe.dev_corpus:
+            raise ConfigError(
+                f"stage {stage.name!r}: validate_every_steps is {stage.validate_every_steps}, but "
+                "dev_corpus is empty; name a corpus to validate on, or set it to 0"
+            )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +29,88 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / WEIGHTS_FILE).is_file() and (folder / MANIFEST).is_file()
 
 
+def check_reuse(recipe: RecipeConfig, stages: Collection[str], reuse: Collection[str]) -> None:
+    """That every reused folder is of use, and none of a stage that is to be trained.
+
+    stages: those named to be trained.
+    Raises: ConfigError naming what there is.
+    """
+    known = asked_for(recipe)
+    for name in reuse:
+        if name not in known:
+            raise ConfigError(
+                f"--reuse {name}=DIR: no stage is called {name!r} or starts from it; "
+                f"it must be one of {', '.join(known)}"
+            )
+        if name in stages:
+            raise ConfigError(
+                f"--reuse {name}=DIR takes stage {name!r} from another run, --stages trains it: "
+                "leave one of them out"
+            )
+
+
+def asked_for(recipe: RecipeConfig) -> list[str]:
+    """What `--reuse` may give: the stages, and what else they start from."""
+    names = [stage.name for stage in recipe.stages]
+    for index in range(len(recipe.stages)):
+        names += sources_of(recipe, index).values()
+    return list(dict.fromkeys(names))
+
+
 def providing(recipe: RecipeConfig, name: str, reuse: Mapping[str, str]) -> dict[str, str]:
     """Those of the reused folders from which some stage takes the weights called `name`.
 
     A vocabulary comes with the language model that knows it, phoneme numbers with their head; an
     encoder that is reused alone brings neither.
     """
-    sources = {
-        source
-        for index in range(len(recipe.stages))
-        for pattern, source in sources_of(recipe, index).items()
-        if matches(name, [pattern])
-    }
+    trained = [index for index, stage in enumerate(recipe.stages) if stage.name not in reuse]
+    sources = {_source_of(name, sources_of(recipe, index)) for index in trained}
     return {source: folder for source, folder in reuse.items() if source in sources}
 
 
-def pretrained_vocabulary(reuse: Mapping[str, str], llm_folder: str = "") -> Path | None:
-    """The vocabulary that comes with reused model folders, or with the language model's.
+def _source_of(name: str, sources: Mapping[str, str]) -> str | None:
+    """Where a tensor comes from: later patterns win. None: it stays random."""
+    return next((sources[key] for key in reversed(list(sources)) if matches(name, [key])), None)
 
-    Raises: ConfigError for two of them.
+
+def pretrained_vocabulary(
+    reuse: Mapping[str, str], llm_folder: str = "", system: Any = None
+) -> Path | None:
+    """The vocabulary that comes with reused weights, or with the language model's folder.
+
+    That of a model folder lies in it, that of a stage's folder beside it, with its run.
+    Raises: ConfigError for two of them; CheckpointError where weights have none.
     """
-    folders = [folder for folder in reuse.values() if is_model_folder(Path(folder))]
-    folders += [llm_folder] if llm_folder else []
-    found = {
-        folder: Path(folder) / TOKENIZER_FILE
-        for folder in folders
-        if (Path(folder) / TOKENIZER_FILE).is_file()
-    }
-    if len({path.read_bytes() for path in found.values()}) > 1:
-        raise ConfigError(f"--reuse: {' and '.join(found)} have different vocabularies")
-    return next(iter(found.values()), None)
+    folders = [Path(folder) for folder in reuse.values()]
+    found = {folder: file for folder in folders if (file := _vocabulary_file(folder)) is not None}
+    for folder, file in found.items():
+        if not file.is_file():
+            raise CheckpointError(
+                f"--reuse: {folder} has weights that know a vocabulary, and there is no {file}: "
+                "put the one there that they were trained with"
+            )
+    if llm_folder and (Path(llm_folder) / TOKENIZER_FILE).is_file():
+        found[Path(llm_folder)] = Path(llm_folder) / TOKENIZER_FILE
+    files = list(found.values())
+    if len({path.read_bytes() for path in files}) > 1:
+        first, *others = (given_vocabulary(path, system) for path in files)
+        if not all(same_vocabulary(first, other) for other in others):
+            raise ConfigError(
+                f"--reuse: {' and '.join(map(str, found))} have different vocabularies"
+            )
+    return next(iter(files), None)
+
+
+def _vocabulary_file(folder: Path) -> Path | None:
+    """Where the vocabulary of a folder's weights should be; None where there are no weights."""
+    if is_model_folder(folder):
+        return folder / TOKENIZER_FILE
+    return folder.parent / TOKENIZER_FILE if any(folder.glob("step-*")) else None
+
+
+def same_vocabulary(one: Tokenizer, other: Tokenizer) -> bool:
+    """Whether two say the same, however their files are laid out."""
+    return one == other or json.loads(one.definition) == json.loads(other.definition)
 
 
 def given_vocabulary(given: Path, system: Any) -> Tokenizer:
@@ -66,6 +121,14 @@ def given_vocabulary(given: Path, system: Any) -> Tokenizer:
     return Tokenizer(with_control_tokens(given, missing)) if missing else known
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a stage starts from. digests: source -> digest of all the weights it holds."""
+
+    weights: dict[str, Tensor]
+    digests: dict[str, str]
+
+
 def starting_weights(
     fresh: Mapping[str, Tensor],
     recipe: RecipeConfig,
@@ -73,21 +136,32 @@ def starting_weights(
     out: Path,
     reuse: Mapping[str, str],
 ) -> dict[str, Tensor]:
+    """The weights of `start_of`."""
+    return start_of(fresh, recipe, index, out, reuse).weights
+
+
+def start_of(
+    fresh: Mapping[str, Tensor],
+    recipe: RecipeConfig,
+    index: int,
+    out: Path,
+    reuse: Mapping[str, str],
+) -> Start:
     """The weights a stage starts from: random ones, and over them those of earlier stages.
 
     By default everything comes from the stage before.
     reuse: stage name -> folder of a stage of another run, or a model folder.
+    Raises: ConfigError, CheckpointError naming what is not there or does not fit.
     """
     stage, sources = recipe.stages[index], sources_of(recipe, index)
-    weights = dict(fresh)
+    start = Start(dict(fresh), {})
     read: dict[Path, dict[str, Tensor]] = {}
-    for pattern, source in sources.items():
+    for number, (pattern, source) in enumerate(sources.items()):
         folder = Path(reuse.get(source, out / source))
         if folder not in read:
-            read[folder] = _weights_of(folder, stage.name, source)
-        found = read[folder]
-        if is_model_folder(folder):
-            _check_covered(fresh, found, pattern, folder, stage.name)
+            read[folder], start.digests[source] = _weights_of(folder, stage.name, source)
+        found, later = read[folder], list(sources)[number + 1 :]
+        _check_covered(fresh, found, (pattern, later), folder, stage.name)
         for name, value in found.items():
             if not matches(name, [pattern]) or name not in fresh:
                 continue
@@ -96,8 +170,8 @@ def starting_weights(
                     f"stage {stage.name!r}: init: {name} is {tuple(value.shape)} in {folder}, "
                     f"this recipe's is {tuple(fresh[name].shape)}"
                 )
-            weights[name] = value.to(fresh[name].dtype)
-    return weights
+            start.weights[name] = value.to(fresh[name].dtype)
+    return start
 
 
 def check_sources(
@@ -128,15 +202,27 @@ def sources_of(recipe: RecipeConfig, index: int) -> Mapping[str, str]:
     return {"*": recipe.stages[index - 1].name} if index else {}
 
 
-def _weights_of(folder: Path, stage: str, source: str) -> dict[str, Tensor]:
-    """Of a model folder, or of the newest checkpoint of a stage."""
+def _weights_of(folder: Path, stage: str, source: str) -> tuple[dict[str, Tensor], str]:
+    """Of a model folder, or of the newest checkpoint of a stage; and their digest."""
     if is_model_folder(folder):
         verify_manifest(folder, required=(WEIGHTS_FILE,))
-        return read_safetensors(folder / WEIGHTS_FILE)
+        return read_safetensors(folder / WEIGHTS_FILE), _digest(folder, "")
     found, problems = checkpoints.newest(folder)
     if found is None:
         raise _no_source(stage, source, folder, *problems)
-    return found.weights()
+    return found.weights(), _digest(found.path, found.base or "")
+
+
+def _digest(folder: Path, base: str) -> str:
+    """Of all weights, by the hashes of a manifest that was verified: no tensor is read again.
+
+    base: digest of what the folder leaves out.
+    """
+    files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    weights = [name for name in sorted(files) if name.endswith(".safetensors")]
+    # Of optimiser moments nothing is taken; in shares they are one file with the weights.
+    hashes = [files[name]["sha256"] for name in weights if not name.startswith("optimiser")]
+    return hashlib.sha256("\n".join([base, *hashes]).encode()).hexdigest()
 
 
 def _no_source(stage: str, source: str, folder: Path, *problems: str) -> ConfigError:
@@ -151,15 +237,21 @@ def _no_source(stage: str, source: str, folder: Path, *problems: str) -> ConfigE
 def _check_covered(
     fresh: Mapping[str, Tensor],
     found: Mapping[str, Tensor],
-    pattern: str,
+    asked: tuple[str, Sequence[str]],
     folder: Path,
     stage: str,
 ) -> None:
-    """Nothing that a pattern asks of a model folder may stay random, except LoRA.
+    """Nothing that a pattern asks of a folder may stay random, except LoRA.
 
+    asked: the pattern, and later ones, which ask others for what they match.
     Raises: CheckpointError.
     """
-    wanted = [name for name in fresh if matches(name, [pattern]) and not is_lora(name)]
+    pattern, later = asked
+    wanted = [
+        name
+        for name in fresh
+        if matches(name, [pattern]) and not matches(name, later) and not is_lora(name)
+    ]
     missing = [name for name in wanted if name not in found]
     if missing:
         raise CheckpointError(

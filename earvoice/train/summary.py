@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earvoice.errors import UsageError
+from earvoice.train.log import RESUMED, STARTED_OVER
 
 LOG_NAME = "log.jsonl"
 PAUSE_S = 120.0
@@ -76,9 +77,8 @@ def _stage(path: Path, name: str, key: str | None) -> StageSummary:
     everything = _records(path)
     key = key or ("nll" if any("nll" in record for record in everything) else "loss")
     records = [record for record in everything if isinstance(record.get(key), int | float)]
-    steps = max((int(record["step"]) for record in records), default=0)
-    # Of steps that were done again after an interruption, the last record counts.
-    values = {int(record["step"]): float(record[key]) for record in records}
+    values = _values(everything, key)
+    steps = max(values, default=0)
     times_s = [float(record["time_s"]) for record in records]
     gaps_s = [later - earlier for earlier, later in pairwise(times_s)]
     spent_s = sum(gap for gap in gaps_s if 0 < gap < PAUSE_S)
@@ -97,22 +97,45 @@ def _stage(path: Path, name: str, key: str | None) -> StageSummary:
     )
 
 
+def _values(records: Sequence[dict[str, Any]], key: str) -> dict[int, float]:
+    """A figure by step.
+
+    Of steps that were done again after an interruption the last record counts; those after the
+    step that a run went on from count only if they were done again.
+    """
+    values: dict[int, float] = {}
+    for record in records:
+        step, value = record["step"], record.get(key)
+        if str(record.get("note", "")).startswith(RESUMED):
+            values = {done: value for done, value in values.items() if done <= step}
+        if isinstance(value, int | float):
+            values[step] = float(value)
+    return values
+
+
 def _known(records: Sequence[dict[str, Any]], key: str) -> list[float]:
     """The values of the records that have one."""
     return [float(record[key]) for record in records if isinstance(record.get(key), int | float)]
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of a log; a torn last one is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """Records of the last run that started over; lines that are torn are left out."""
+    records: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and "step" in record and "time_s" in record:
-            records.append(record)
+        if not isinstance(record, dict) or not _is_record(record):
+            continue
+        if record.get("note") == STARTED_OVER:
+            records = []
+        records.append(record)
     return records
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    return isinstance(record.get("step"), int) and isinstance(record.get("time_s"), int | float)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -6,9 +6,9 @@ What LLaST trains on (2407.15415): `data/utterances.py` says which utterances an
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.corpus import talks_of
 from earvoice.units import SAMPLE_RATE
 
+ReadTalks: TypeAlias = Callable[[str, str], Sequence[Talk]]
+"""Folder, and the key of the recipe that names it, to talks."""
 _SENTENCES_A_TALK = 6
 _TRANSCRIPTS = 0.25
 """Share of text tasks that only repeat the source."""
@@ -302,9 +304,11 @@ def utterance_examples(
     *,
     seed: int,
     stage: str,
+    read: ReadTalks = talks_of,
 ) -> UtteranceExamples | TextExamples:
     """The batches of a stage for a system with a chat template and directions (`Llast`).
 
+    read: gives the talks of a folder.
     Raises: ConfigError for a system that has none, or a direction without a corpus.
     """
     chat, pairs = getattr(system, "chat", None), getattr(system.config, "pairs", None)
@@ -318,12 +322,16 @@ def utterance_examples(
     collator = UtteranceCollator(tokenizer, chat, mixture, window, stack, augment, phones)
     if mixture.source == "text":
         return TextExamples(mixture, collator, pairs, seed=seed, stage=stage)
-    found = utterances_of(mixture, pairs, talks, stage)
+    found = utterances_of(mixture, pairs, talks, stage, read)
     return UtteranceExamples(mixture, collator, found, seed=seed, stage=stage)
 
 
 def utterances_of(
-    mixture: UtteranceMixture, directions: Sequence[Direction], talks: Sequence[Talk], stage: str
+    mixture: UtteranceMixture,
+    directions: Sequence[Direction],
+    talks: Sequence[Talk],
+    stage: str,
+    read: ReadTalks = talks_of,
 ) -> list[Utterance]:
     """The utterances of a stage.
 
@@ -353,7 +361,7 @@ def utterances_of(
         if folder is None:
             found[direction] = [talk for talk in talks if _is_of(talk, src, tgt)]
         else:
-            found[direction] = talks_of(folder, f"stage {stage!r}: corpora: {name!r}")
+            found[direction] = read(folder, f"stage {stage!r}: corpora: {name!r}")
         if not found[direction]:
             raise ConfigError(
                 f"stage {stage!r}: direction {name!r} has no corpus: name one, e.g. "

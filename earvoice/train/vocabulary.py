@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from earvoice.data.manifest import Talk
 from earvoice.data.synth.grammar import sample_sentence
@@ -24,12 +25,28 @@ from earvoice.text.tokenizer import FILE_NAME as TOKENIZER_FILE
 from earvoice.text.tokenizer import WORD_GAP, Tokenizer
 from earvoice.train.conversations import dialogue_texts
 from earvoice.train.stage import RecipeConfig
-from earvoice.train.start import given_vocabulary, pretrained_vocabulary, providing
+from earvoice.train.start import (
+    given_vocabulary,
+    pretrained_vocabulary,
+    providing,
+    same_vocabulary,
+)
 
 PHONES_FILE = "phones.json"
+TRANSDUCER_TOKENS = ("predictor.embedding", "out")
 _log = logging.getLogger("earvoice.train")
 RECIPE_FILE = "recipe.json"
-LM_WEIGHTS = "lm.embedding.weight"
+LEARNT_FILE = "vocabulary.json"
+"""What a vocabulary that a run made itself was learnt from: settings and languages."""
+LM_WEIGHTS = ("lm.embedding.weight", "lm.head.weight")
+TOKEN_WEIGHTS: Mapping[str, tuple[str, ...]] = {
+    "jstar": (
+        *(f"{side}.{part}.weight" for side in ("asr", "st") for part in TRANSDUCER_TOKENS),
+        "source.weight",
+    )
+}
+"""Weights with a row per token, by kind of system; others have `LM_WEIGHTS`. Who takes one of them
+from another run takes its vocabulary too."""
 _PROMPT_EVERY = 40
 """Sentences between two prompts in the text a vocabulary is learnt from."""
 
@@ -74,23 +91,23 @@ def _numbers(path: Path) -> dict[str, int]:
 def vocabulary(
     recipe: RecipeConfig, out: Path, reuse: Mapping[str, str] | None = None
 ) -> Tokenizer:
-    """The vocabulary of a run: that of the pretrained model it starts from, or its own.
+    """The vocabulary of a run: that of the weights it starts from, or its own.
 
     Its own is learnt once from generated sentences and their translations.
-    Raises: ConfigError when the run's vocabulary is not the pretrained model's.
+    Raises: ConfigError when the run's vocabulary is not that of the weights; CheckpointError for
+        weights that know a vocabulary and have none beside them.
     """
-    llm_folder = getattr(getattr(recipe.system, "llm", None), "folder", "")
-    taken = providing(recipe, LM_WEIGHTS, reuse or {})
-    path, given = out / TOKENIZER_FILE, pretrained_vocabulary(taken, llm_folder)
+    path, given = out / TOKENIZER_FILE, _given(recipe, reuse or {})
     if path.exists():
         tokenizer = Tokenizer.load(path)
-        if given is not None and given_vocabulary(given, recipe.system) != tokenizer:
-            raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
         if given is None:
             _check_unchanged(recipe, path)
+        elif not same_vocabulary(given_vocabulary(given, recipe.system), tokenizer):
+            raise ConfigError(f"{path} is not the vocabulary of {given.parent}; use another `out`")
         return tokenizer
     if given is not None:
         tokenizer = given_vocabulary(given, recipe.system)
+        path.with_name(LEARNT_FILE).unlink(missing_ok=True)  # that of a vocabulary that is gone
         tokenizer.save(path)
         return tokenizer
     tokenizer = Tokenizer.train(
@@ -100,35 +117,73 @@ def vocabulary(
         apart=recipe.tokenizer.apart,
         all_bytes=recipe.tokenizer.all_bytes,
     )
+    learnt = {
+        "tokenizer": recipe.tokenizer.model_dump(mode="json"),
+        "languages": _languages(recipe),
+    }
+    put_text(path.with_name(LEARNT_FILE), json.dumps(learnt, indent=1))
     tokenizer.save(path)
     return tokenizer
 
 
+def _given(recipe: RecipeConfig, reuse: Mapping[str, str]) -> Path | None:
+    """The vocabulary of the weights that a run starts from."""
+    names = TOKEN_WEIGHTS.get(recipe.system.kind, LM_WEIGHTS)
+    sources = {source for name in names for source in providing(recipe, name, reuse)}
+    taken = {source: folder for source, folder in reuse.items() if source in sources}
+    llm_folder = getattr(getattr(recipe.system, "llm", None), "folder", "")
+    return pretrained_vocabulary(taken, llm_folder, recipe.system)
+
+
+def _languages(recipe: RecipeConfig) -> list[str]:
+    """Those that a vocabulary is learnt from."""
+    pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
+    return list(dict.fromkeys(language for pair in pairs for language in pair))
+
+
 def _check_unchanged(recipe: RecipeConfig, path: Path) -> None:
-    """That the vocabulary there is was learnt as this recipe says. Raises: ConfigError."""
-    before = path.with_name(RECIPE_FILE)
+    """That the vocabulary there is was learnt as this recipe says. Raises: ConfigError.
+
+    One that was learnt from more languages than the recipe has serves it too.
+    """
+    for before in (path.with_name(RECIPE_FILE), path.with_name(LEARNT_FILE)):
+        known, languages = _learnt_as(before, path)
+        for key, wanted in recipe.tokenizer.model_dump(mode="json").items():
+            if known.get(key, wanted) != wanted:
+                raise ConfigError(
+                    f"tokenizer.{key} is {wanted!r}, {path} was learnt with {known[key]!r}; "
+                    "use another `out`"
+                )
+        new = [language for language in _languages(recipe) if language not in languages]
+        if languages and new:
+            raise ConfigError(
+                f"system: its languages are {', '.join(_languages(recipe))}, {path} was learnt "
+                f"from {', '.join(languages)} alone; use another `out`"
+            )
+
+
+def _learnt_as(before: Path, path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a file says of how a vocabulary was learnt; nothing where there is none.
+
+    Settings and languages; the languages are empty where it does not say.
+    Raises: CheckpointError.
+    """
     if not before.exists():
-        return
+        return {}, []
     try:
-        said = json.loads(before.read_text(encoding="utf-8"))["tokenizer"]
-        known = {str(key): value for key, value in said.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        data = json.loads(before.read_text(encoding="utf-8"))
+        known = {str(key): value for key, value in data["tokenizer"].items()}
+        return known, [str(language) for language in data.get("languages", ())]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{before} cannot be read ({error!r}); it says how {path.name} was learnt: delete it "
             "if the recipe is still the same"
         ) from error
-    for key, wanted in recipe.tokenizer.model_dump(mode="json").items():
-        if known.get(key, wanted) != wanted:
-            raise ConfigError(
-                f"tokenizer.{key} is {wanted!r}, {path} was learnt with {known[key]!r}; "
-                "use another `out`"
-            )
 
 
 def _vocabulary_texts(recipe: RecipeConfig) -> Iterator[str]:
     rng = random.Random(recipe.tokenizer.seed)
-    pairs = getattr(recipe.system, "pairs", ((HUB, recipe.system.tgt_lang),))
-    languages = list(dict.fromkeys(language for pair in pairs for language in pair))
+    languages = _languages(recipe)
     prompts = _prompt_texts(recipe)
     interpreted = any(stage.agent and stage.agent.style == "interpreted" for stage in recipe.stages)
     if any(stage.conversations for stage in recipe.stages):

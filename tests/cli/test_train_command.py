@@ -126,6 +126,7 @@ def test_unknown_options_are_wrong_usage(rest, started, capsys):
 
 
 TEXT_ONLY = ("corpus=[]", "dev_corpus=''", "tokenizer.sentences=100", "--quiet")
+TEXT_ONLY = (*TEXT_ONLY, "stages.3.validate_every_steps=0")
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ from earvoice.sessions.window import WindowInterpreter
 from earvoice.systems.fasst import Fasst
 from earvoice.systems.jstar import SearchConfig
 from earvoice.systems.llast import Llast
-from earvoice.systems.lst import Lst
+from earvoice.systems.lst import Lst, LstPromptConfig
 from earvoice.testing import FakeInterpreter, loudness, scripted
 from tests.array_sounds import Worn
 from tests.systems.clasi_tiny import CLASI_CHANGE, tiny_clasi
 from tests.tiny import conversation_tokenizer, fasst, jstar, llast, lst, tokenizer
+
+TOLD = LstPromptConfig(before_speech="<s>{context}<sp_start>", after_speech="<sp_end>")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ CASES: list[Case] = [
     ),
     Case(
         "lst-local-agreement",
-        lambda: _brief(lst(seed=3, context_words=4), LocalAgreement(2)),
+        lambda: _brief(lst(seed=3, context_words=4, prompt=TOLD), LocalAgreement(2)),
         change={"policy": HoldN(0)},
     ),
     Case(

@@ -8,13 +8,14 @@ from earvoice.cli import main
 from earvoice.train.export import export_model
 from earvoice.train.stage import RecipeConfig
 from tests.eval.made_corpus import arguments, corpus, simulated
+from tests.exported import STAGES
 from tests.systems.clasi_tiny import clasi, clasi_config, tokenizer
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agent") / "clasi-tiny"
-    recipe = RecipeConfig(name="clasi-tiny", system=clasi_config(least_score=0.0), stages=())
+    recipe = RecipeConfig(name="clasi-tiny", system=clasi_config(least_score=0.0), stages=STAGES)
     return export_model(clasi(least_score=0.0), tokenizer(), recipe, folder)
 
 

@@ -20,6 +20,7 @@ from earvoice.train.agent_turns import AgentExamples, grid_of
 from earvoice.train.export import export_model
 from earvoice.train.stage import RecipeConfig
 from earvoice.zoo import read_card
+from tests.exported import STAGES
 from tests.systems.clasi_tiny import clasi, clasi_config, tokenizer
 
 
@@ -142,6 +143,6 @@ def test_the_grid_of_cut_offs():
 
 
 def test_its_card_has_no_policy_for_it_decides_by_itself(tmp_path):
-    recipe = RecipeConfig(name="clasi-tiny-en-de", system=clasi_config(), stages=())
+    recipe = RecipeConfig(name="clasi-tiny-en-de", system=clasi_config(), stages=STAGES)
     folder = export_model(clasi(), tokenizer(), recipe, tmp_path / "model")
     assert read_card(folder).policy is None

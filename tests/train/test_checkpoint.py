@@ -163,7 +163,7 @@ def test_a_save_that_is_cut_short_leaves_the_last_one(saved, moment, monkeypatch
         raise KeyboardInterrupt
 
     owner, name = {
-        "model": (checkpoints, "save_file"),
+        "model": (checkpoints, "save_tensors"),
         "manifest": (checkpoints, "write_manifest"),
         "rename": (os, "replace"),
     }[moment]

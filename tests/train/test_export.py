@@ -13,6 +13,7 @@ from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.export import export_model
 from earvoice.train.stage import RecipeConfig
 from earvoice.zoo import read_card
+from tests.exported import STAGES
 from tests.tiny import fasst, fasst_config, tokenizer
 
 FILES = {"config.json", "manifest.json", "model.json", "model.safetensors", "tokenizer.json"}
@@ -26,7 +27,7 @@ def system():
 @pytest.fixture(scope="module")
 def folder(system, tmp_path_factory):
     recipe = RecipeConfig(
-        name="fasst-tiny-en-de", system=fasst_config(phones=8, phone_weight=0.3), stages=()
+        name="fasst-tiny-en-de", system=fasst_config(phones=8, phone_weight=0.3), stages=STAGES
     )
     return export_model(system, tokenizer(), recipe, tmp_path_factory.mktemp("out") / "model")
 
@@ -78,6 +79,6 @@ def test_exporting_again_replaces_and_gives_the_same_bytes(folder, system):
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     (folder / "left-over.txt").write_text("of an older version")
     config = fasst_config(phones=8, phone_weight=0.3)
-    recipe = RecipeConfig(name="fasst-tiny-en-de", system=config, stages=())
+    recipe = RecipeConfig(name="fasst-tiny-en-de", system=config, stages=STAGES)
     export_model(system, tokenizer(), recipe, folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before

@@ -10,6 +10,7 @@ them. A translation of train is one of split `train` or `train_covost`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ LAYOUT = (
     "DIR/en/{clips/*.mp3, covost_v2.en_de.SPLIT.tsv} or "
     "DIR/en/{clips/*.mp3, validated.tsv, covost_v2.en_de.tsv}"
 )
+_CODE = r"[a-z]{2,3}(-[a-z0-9]+)*"
+_PAIR = re.compile(rf"{_CODE}_{_CODE}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def _find(root: Path, wanted: Wanted) -> tuple[Path, str]:
     for folder in (root, root / wanted.src, root / f"{src}-{tgt}", *sorted(root.glob(f"{src}*"))):
         for path in sorted(folder.glob("covost_v2.*_*.tsv")):
             pair = path.name.split(".")[1]
-            if [primary_subtag(code) for code in pair.split("_")] == [src, tgt]:
+            # Anything else of that name, a backup say, is no table of a direction.
+            if _PAIR.fullmatch(pair) and [*map(primary_subtag, pair.split("_"))] == [src, tgt]:
                 return folder, pair
     raise UsageError(f"{root} has no table covost_v2.{src}_{tgt}*.tsv; expected layout: {LAYOUT}")
 

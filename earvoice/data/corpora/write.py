@@ -10,6 +10,7 @@ OUT/ holds
     terms.jsonl       terms that are said, where the corpus names them: recording, segment
                       (its number within the recording, from 1), src, trg
     import.json       what was imported and what was left out, with every place
+    unfinished.json   only until all of it is there: of which import it is
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from earvoice.data.corpora.reading import clean
 from earvoice.data.corpora.result import Result, Tally
 from earvoice.data.corpora.sound import Sound, prepared
 from earvoice.data.corpora.takes import Passage, Take, Wanted, primary_subtag
+from earvoice.data.lock import FolderLock
 from earvoice.data.manifest import (
     MANIFEST_NAME,
     SpokenSentence,
@@ -35,7 +37,7 @@ from earvoice.data.manifest import (
     cut_from_talk,
     cut_line,
 )
-from earvoice.errors import AudioError, DataError, UsageError
+from earvoice.errors import AudioError, DataError, EarvoiceError, UsageError
 from earvoice.units import SAMPLE_RATE
 
 TRIMMED_US = 2_000_000
@@ -43,6 +45,9 @@ TRIMMED_US = 2_000_000
 to 1.2 s. What remains must be half of it at least."""
 
 RECORD_NAME = "import.json"
+TERMS_NAME = "terms.jsonl"
+NOTE_NAME = "unfinished.json"
+"""Says which import has begun in a folder; the same one may begin anew where it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,13 @@ class _Cut:
 
 
 def manifest_path(out: Path) -> Path:
-    """`--out` names a folder, or the manifest in it. Raises: UsageError if a corpus is there."""
+    """`--out` names a folder, or the manifest in it. Raises: UsageError if a corpus is there.
+
+    What an import that was killed has left is none.
+    """
     path = out if out.suffix == ".jsonl" else out / MANIFEST_NAME
+    if (path.parent / NOTE_NAME).exists():
+        return path
     for there in (path, path.parent / RECORD_NAME):
         if there.exists():
             raise UsageError(f"there is a corpus already ({there}); name another folder")
@@ -66,16 +76,75 @@ def manifest_path(out: Path) -> Path:
 
 
 def write_corpus(
-    takes: Sequence[Take], wanted: Wanted, manifest: Path, corpus: str, skipped: Tally
+    takes: Sequence[Take],
+    wanted: Wanted,
+    manifest: Path,
+    corpus: str,
+    skipped: Tally,
+    root: Path | None = None,
 ) -> Result:
     """Writes the files above; the manifest last, so that it is there only if all is.
 
-    Raises: DataError for two recordings of one name, and when nothing is left.
+    root: the folder of the corpus, by which an import that was killed is known again.
+    Raises: DataError for two recordings of one name, and when nothing is left; ConfigError where
+    another import is writing into the folder; UsageError where one has written or begun.
     """
     _check_names(takes)
-    result = Result(skipped=skipped, rate_hz=SAMPLE_RATE)
     folder = manifest.parent
     folder.mkdir(parents=True, exist_ok=True)
+    note = {
+        "corpus": corpus,
+        "root": "" if root is None else str(root.resolve()),
+        "split": wanted.split,
+        "form": wanted.form,
+        "src_lang": wanted.src,
+        "tgt_lang": wanted.tgt,
+        "segments": None if wanted.segments is None else str(wanted.segments.resolve()),
+        "manifest": manifest.name,
+    }
+    with FolderLock(folder), _begun(manifest, note):
+        return _write_corpus(takes, wanted, manifest, corpus, skipped)
+
+
+@contextlib.contextmanager
+def _begun(manifest: Path, note: Mapping[str, Any]) -> Iterator[None]:
+    """Keeps a note of the import until it has ended, in its manifest or an error of the data."""
+    manifest_path(manifest)  # again: another one may have ended before we had the lock
+    path = manifest.with_name(NOTE_NAME)
+    if path.exists():
+        _check_same(path, note)
+        # Its text files are written anew; of these there may be none this time.
+        for name in (RECORD_NAME, TERMS_NAME):
+            path.with_name(name).unlink(missing_ok=True)
+    _write_lines(path, [json.dumps(note, indent=1, ensure_ascii=False)])
+    try:
+        yield
+    except EarvoiceError:  # the data or the command will be another the next time
+        path.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+
+
+def _check_same(path: Path, note: Mapping[str, Any]) -> None:
+    """That an import which was killed is the one to be made. Raises: UsageError."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); name another folder") from error
+    known = before if isinstance(before, dict) else {}
+    for key, value in note.items():
+        if known.get(key) != value:
+            raise UsageError(
+                f"{path.parent} holds an import that did not end, of {key} {known.get(key)!r}, "
+                f"not {value!r}; repeat that one, or name another folder"
+            )
+
+
+def _write_corpus(
+    takes: Sequence[Take], wanted: Wanted, manifest: Path, corpus: str, skipped: Tally
+) -> Result:
+    """The same in a folder that is ours."""
+    result, folder = Result(skipped=skipped, rate_hz=SAMPLE_RATE), manifest.parent
     takes = unpacked(takes, folder / UNPACKED_NAME)
     cuts = [cut for take in takes for cut in _cuts_of(take, wanted, folder, result)]
     if not cuts:
@@ -87,7 +156,7 @@ def write_corpus(
     languages = (primary_subtag(wanted.src), primary_subtag(wanted.tgt))
     _write_references(cuts, folder)
     if result.terms:
-        _write_lines(folder / "terms.jsonl", _term_lines(cuts))
+        _write_lines(folder / TERMS_NAME, _term_lines(cuts))
     record = _record(result, wanted, corpus, languages)
     _write_lines(folder / RECORD_NAME, [json.dumps(record, indent=1, ensure_ascii=False)])
     lines = (cut_line(_manifest_cut(cut, folder, corpus, languages)) for cut in cuts)

@@ -16,15 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from earvoice.errors import CheckpointError
+from earvoice.errors import CheckpointError, UsageError
 from earvoice.models.convert.folder import read_config
 from earvoice.models.convert.llama import llama_from_folder
 from earvoice.models.convert.wav2vec2 import wav2vec2_from_folder
 from earvoice.models.convert.whisper import whisper_from_folder
-from earvoice.models.files import write_manifest
+from earvoice.models.files import replacing, save_tensors
 from earvoice.models.wav2vec2 import Wav2Vec2
 from earvoice.models.whisper import Whisper
 from earvoice.text.tokenizer import FILE_NAME, Tokenizer
@@ -36,7 +35,8 @@ WIDE = ("lm.embedding.weight", "lm.head.weight")
 def pretrained_folder(encoder: Path, llm: Path, out: Path, added: Sequence[str] = ()) -> Path:
     """Writes the folder. added: control tokens that the language model does not have yet.
 
-    Raises: CheckpointError for a folder that is not what it should be, or a token it has already.
+    Raises: CheckpointError for a folder that is not what it should be, a token it has already, or
+    `out` where it cannot be written; UsageError for a token that is added twice.
     """
     definition = with_control_tokens((llm / FILE_NAME), added)
     tokenizer = Tokenizer(definition)
@@ -50,29 +50,33 @@ def pretrained_folder(encoder: Path, llm: Path, out: Path, added: Sequence[str] 
     if added:
         mean = weights[WIDE[0]][:known].float().mean(0)
         weights["markers"] = mean.expand(2, -1).to(weights[WIDE[0]].dtype)  # those of LST
-    out.mkdir(parents=True, exist_ok=True)
     whole = {name: value.detach().contiguous() for name, value in weights.items()}
-    save_file(whole, out / "model.safetensors")
-    (out / FILE_NAME).write_text(definition, encoding="utf-8")
     sizes = language.config.model_copy(update={"vocab_size": tokenizer.vocab_size})
     config = {
         "encoder": speech.config.model_dump(mode="json"),
         "llm": sizes.model_dump(mode="json"),
     }
-    (out / "config.json").write_text(json.dumps(config, indent=1))
-    write_manifest(out)
+    with replacing(out) as folder:
+        save_tensors(folder / "model.safetensors", whole)
+        (folder / FILE_NAME).write_text(definition, encoding="utf-8")
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
     return out
 
 
 def with_control_tokens(file: Path, added: Sequence[str]) -> str:
     """A vocabulary's definition with further control tokens, numbered from its end.
 
-    Raises: CheckpointError when it cannot be read, or has one of them.
+    Raises: CheckpointError when it cannot be read, or has one of them; UsageError for one that is
+    named twice.
     """
     size = Tokenizer.load(file).vocab_size
     spec = json.loads(file.read_text(encoding="utf-8"))
     there = {token["content"] for token in spec["added_tokens"]} | spec["model"]["vocab"].keys()
     for number, name in enumerate(added):
+        if name in added[:number]:
+            raise UsageError(
+                f"the token {name!r} is to be added twice ({','.join(added)}); name each once"
+            )
         if name in there:
             raise CheckpointError(f"{file}: has {name!r} already; it cannot be added")
         spec["added_tokens"].append(

@@ -69,6 +69,7 @@ class NativeStream:
         limits, session = self._sessions.settings.limits, self.session
         if session.finishing:
             raise Fault("message_out_of_order", "audio came after the end; it was ignored")
+        self._check_open()
         most = int(limits.max_frame_s * session.reader.rate_hz) * 2
         for at in range(0, len(pcm), most):
             before_s = session.heard_s
@@ -76,6 +77,7 @@ class NativeStream:
             self._sessions.metrics.heard(session.heard_s - before_s)
             while session.lag_s > limits.max_lag_s and not session.over:
                 await asyncio.sleep(_POLL_S)
+                self._check_open()
 
     def finish(self) -> None:
         """No more audio."""
@@ -116,6 +118,16 @@ class NativeStream:
     def _check_open(self) -> None:
         if self.closed:
             raise Fault("request_refused", "the session was closed while an answer was awaited")
+        # One that is over stays readable; of any other, nothing more would ever come.
+        if not self.session.over and self.session not in self._sessions.live:
+            for_s = self._sessions.settings.limits.resume_window_s
+            raise Fault("idle", f"the session was dropped after {for_s:g} s without audio")
+
+    def keep(self) -> None:
+        """Its client is there, though it sends no audio: between two requests it waits anew."""
+        if self.session.left_s is not None:
+            self.rest(waits=False)
+            self.rest(waits=True)
 
     def rest(self, *, waits: bool) -> None:
         """Between two requests: a session that `waits` too long for the next is dropped."""

@@ -1,8 +1,8 @@
 """OpenAI's `/v1/audio/translations` and `/v1/audio/transcriptions`: a file in, text out.
 
 The form's `model` is a served model. Translations go to the model's first language, or `tgt_lang`
-(an extra field); OpenAI's are always English. `language` is the one spoken. `temperature` may be
-0 only, and a prompt is refused: nothing here would take notice of them.
+(an extra field); OpenAI's are always English. `language` is the one spoken. What nothing here would
+take notice of is refused: a prompt, times of words, a `temperature` but 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -22,10 +22,12 @@ from earvoice import captions
 from earvoice.errors import AudioError
 from earvoice.events import Commit, Role, Stamped, from_json
 from earvoice.serve.auth import Gate
+from earvoice.serve.dialects.bodies import BodyError, body_of
 from earvoice.serve.dialects.decode import decoded
 from earvoice.serve.dialects.multipart import Form, FormError, read_form
 from earvoice.serve.dialects.native import NativeStream, language_tag, model_named, start_of
 from earvoice.serve.dialects.openai_errors import answer, answer_of
+from earvoice.serve.dialects.statuses import refusal_headers
 from earvoice.serve.errors import Fault
 from earvoice.serve.protocol import EventMessage, Start
 from earvoice.serve.sessions import Sessions
@@ -38,6 +40,10 @@ _FIELDS = frozenset(
     ("model", "response_format", "language", "tgt_lang", "temperature", "prompt", "stream")
     + ("timestamp_granularities[]", "timestamp_granularities", "include[]", "chunking_strategy")
 )
+
+
+_CUT = "chunking_strategy["  # how the client writes an object's fields
+_GATE_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,8 @@ class AudioFiles:
     async def _answer(self, request: Request, role: Role) -> Response:
         refused = self._gate.refusal(request)
         if refused is not None:
-            code = "invalid_api_key" if refused[0] == 401 else "forbidden"
-            return answer(refused[0], refused[1], code)
+            code = _GATE_CODES.get(refused[0], "forbidden")
+            return answer(refused[0], refused[1], code, headers=refusal_headers(refused[0]))
         busy = self._sessions.refusal()
         if busy is not None:  # before a byte of the file is read
             self._sessions.metrics.refused.inc()
@@ -81,10 +87,15 @@ class AudioFiles:
 
     async def _read(self, request: Request, role: Role) -> Response:
         settings = self._sessions.settings
+        chunks = body_of(request, settings.limits.idle_s)
         try:
             form = await read_form(
-                request.headers.get("content-type", ""), request.stream(), settings.max_upload_bytes
+                request.headers.get("content-type", ""), chunks, settings.max_upload_bytes
             )
+        except ClientDisconnect:
+            return Response(status_code=499)  # which nobody reads
+        except BodyError as error:
+            return answer(error.status, str(error), "request_timeout", headers=error.headers)
         except FormError as error:
             return answer(413 if error.too_large else 400, str(error), "form_invalid")
         except OSError:
@@ -112,8 +123,9 @@ class AudioFiles:
 
     def _asked(self, form: Form, role: Role) -> Asked | Response:
         """What the form says, or why it is refused. Errors: `FormError`, `Fault`."""
-        unknown = sorted(form.fields.keys() - _FIELDS)
-        refused = self._cannot(form, unknown)
+        cut = {name for name in form.fields if name.startswith(_CUT)}
+        unknown = sorted(form.fields.keys() - _FIELDS - cut)
+        refused = self._cannot(form, unknown, role)
         if refused is not None:
             form.close()
             return refused
@@ -136,13 +148,12 @@ class AudioFiles:
             drafts=False,
             audio={"encoding": "f32le", "rate_hz": SAMPLE_RATE},
         )
-        streamed = form.text("stream") == "true" and role == "transcript"
+        streamed = form.text("stream") == "true"
         return Asked(start, role, form.text("response_format") or "json", streamed)
 
-    def _cannot(self, form: Form, unknown: list[str]) -> Response | None:
+    def _cannot(self, form: Form, unknown: list[str], role: Role) -> Response | None:
         """The refusal of an option, None if all can be had."""
         chosen = form.text("response_format") or "json"
-        granular = form.fields.get("timestamp_granularities[]", [])
         for fault, param, text in (
             (form.file is None, "file", "the field 'file' is missing"),
             (bool(unknown), "", f"there is no field {unknown[0][:64]!r}" if unknown else ""),
@@ -153,16 +164,64 @@ class AudioFiles:
             ),
             (bool(form.text("prompt")), "prompt", "the model takes no prompt"),
             (
-                (form.text("temperature") or "0").strip() not in ("0", "0.0"),
+                not _is_zero(form.text("temperature") or "0"),
                 "temperature",
                 "temperature must be 0; the models do not sample",
             ),
-            ("word" in granular, "timestamp_granularities", "there are no times of words"),
             (bool(form.fields.get("include[]")), "include", "there are no log probabilities"),
+            *_times(form, chosen),
+            *_pieces(form, chosen, role),
         ):
             if fault:
                 return answer(400, text, "unsupported_value", param=param or None)
         return None
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return float(text) == 0
+    except ValueError:
+        return False
+
+
+def _times(form: Form, chosen: str) -> list[tuple[bool, str, str]]:
+    """What may be wrong with the times that are wanted, as in `_cannot`."""
+    name = "timestamp_granularities"
+    wanted = [*form.fields.get(f"{name}[]", []), *form.fields.get(name, [])]
+    return [
+        ("word" in wanted, name, "there are no times of words"),
+        (bool(set(wanted) - {"segment"}), name, f"{name} must be segment"),
+        (
+            bool(wanted) and chosen != "verbose_json",
+            name,
+            f"{name} needs the response_format verbose_json",
+        ),
+    ]
+
+
+def _pieces(form: Form, chosen: str, role: Role) -> list[tuple[bool, str, str]]:
+    """What may be wrong with how the audio is to be cut, or the answer, as in `_cannot`."""
+    stream = form.text("stream") or "false"
+    # A `server_vad` would have thresholds, which no model takes notice of.
+    cut = [name for name in form.fields if name.startswith(_CUT)]
+    return [
+        (
+            bool(cut) or (form.text("chunking_strategy") or "auto") != "auto",
+            "chunking_strategy",
+            "chunking_strategy must be auto; where audio is cut is the model's business",
+        ),
+        (stream not in ("true", "false"), "stream", "stream must be true or false"),
+        (
+            stream == "true" and role == "translation",
+            "stream",
+            "a translation is not streamed; /v1/realtime/translations is",
+        ),
+        (
+            stream == "true" and chosen not in ("json", "text"),
+            "response_format",
+            "what is streamed has one form; response_format must be json",
+        ),
+    ]
 
 
 class _Told(StreamingResponse):

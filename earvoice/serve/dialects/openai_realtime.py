@@ -25,6 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from earvoice.serve.dialects.native import NativeStream, language_tag, model_named, start_of
 from earvoice.serve.dialects.openai_errors import error_of, is_server_s
+from earvoice.serve.dialects.sockets import close, send_text
 from earvoice.serve.errors import Fault
 from earvoice.serve.protocol import is_name
 from earvoice.serve.sessions import Sessions
@@ -34,6 +35,8 @@ from earvoice.units import Seconds
 RATE_HZ = 24_000
 _FRAME_MS = 200
 _MAX_EVENT_ID = 64
+_STAYS = ("request_refused", "overloaded")
+"""Errors that end a native session, which here may not have begun: the client asks again."""
 
 
 class _Refused(Exception):
@@ -56,6 +59,7 @@ class RealtimeSession:
         self._limits = sessions.settings.limits
         self._id = f"sess_{secrets.token_hex(12)}"
         self._expires = int(time.time() + self._limits.max_session_s)
+        self._end_s = time.monotonic() + self._limits.max_session_s
         self._model = ""
         self._src_lang: str | None = None
         self._tgt_lang: str | None = None
@@ -78,8 +82,7 @@ class RealtimeSession:
             pass  # the client is gone
         finally:
             await self._drop()
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-            await self._socket.close(1000)
+        await close(self._socket, 1000)
 
     def _choose_model(self) -> None:
         name = self._socket.query_params.get("model") or self._sessions.models[0].name
@@ -91,21 +94,7 @@ class RealtimeSession:
 
     async def _next(self) -> None:
         """One event of the client, or the end of the native session."""
-        receiving = asyncio.create_task(self._receive())
-        waiting = {receiving} | ({self._reader} if self._reader is not None else set())
-        done, _ = await asyncio.wait(
-            waiting, timeout=self._limits.idle_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        try:
-            if self._reader is not None and self._reader in done:
-                self._reader.result()  # raises what ended the session
-                raise Fault("internal", "the session ended early")
-            if receiving not in done:
-                raise Fault("idle", f"no audio for {self._limits.idle_s:g} s")
-            event = receiving.result()
-        finally:
-            receiving.cancel()
-            await asyncio.gather(receiving, return_exceptions=True)
+        event = await self._event()
         given = event.get("event_id") if isinstance(event, dict) else None
         name = given if is_name(given, _MAX_EVENT_ID) else None
         try:
@@ -116,10 +105,38 @@ class RealtimeSession:
             error = error_of(str(refused), refused.code, param=refused.param, event_id=name)
             await self._send("error", error=error)
         except Fault as fault:
-            if fault.fatal and fault.code != "request_refused":
+            if fault.fatal and fault.code not in _STAYS:
                 raise
             self._sessions.metrics.errors.labels(fault.code).inc()
-            await self._send("error", error=error_of(str(fault), fault.code, event_id=name))
+            server = is_server_s(fault)
+            error = error_of(str(fault), fault.code, server=server, event_id=name)
+            await self._send("error", error=error)
+
+    async def _event(self) -> Any:
+        """The client's next. Errors: `Fault` for what ends the session meanwhile."""
+        left_s, idle_s = self._end_s - time.monotonic(), self._limits.idle_s
+        # Without a stream nothing is held for a client that is silent, as between two items.
+        idles = self._stream is not None and idle_s < left_s
+        receiving = asyncio.create_task(self._receive())
+        waiting = {receiving} | ({self._reader} if self._reader is not None else set())
+        done, _ = await asyncio.wait(
+            waiting,
+            timeout=idle_s if idles else max(0.0, left_s),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        try:
+            if self._reader is not None and self._reader in done:
+                self._reader.result()  # raises what ended the session
+                raise Fault("internal", "the session ended early")
+            if left_s <= 0 or (receiving not in done and not idles):
+                lasts_s = self._limits.max_session_s
+                raise Fault("session_expired", f"a session lasts {lasts_s:g} s")
+            if receiving not in done:
+                raise Fault("idle", f"no audio for {idle_s:g} s")
+            return receiving.result()
+        finally:
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
 
     async def _receive(self) -> Any:
         message = await self._socket.receive()
@@ -190,20 +207,19 @@ class RealtimeSession:
 
     async def _fail(self, fault: Fault) -> None:
         self._sessions.metrics.errors.labels(fault.code).inc()
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, Fault):
-            error = error_of(str(fault), fault.code, server=is_server_s(fault))
-            await self._send("error", error=error)
-            await self._socket.close(fault.kind.close or 1000, fault.code)
+        if fault.code != "slow_consumer":  # who would not read this either
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, Fault):
+                error = error_of(str(fault), fault.code, server=is_server_s(fault))
+                await self._send("error", error=error)
+        await close(self._socket, fault.kind.close or 1000, fault.code)
 
     async def _send(self, kind: str, **rest: Any) -> None:
         event = {"type": kind, "event_id": f"event_{secrets.token_hex(8)}", **rest}
-        try:
-            async with asyncio.timeout(self._limits.write_stall_s), self._sending:
-                text = json.dumps(event, ensure_ascii=False)
-                # A message may quote what came, and that may be no Unicode.
-                await self._socket.send_text(text.encode("utf-8", "replace").decode())
-        except TimeoutError:
-            raise Fault("slow_consumer", "nothing was read for too long") from None
+        async with self._sending:
+            text = json.dumps(event, ensure_ascii=False)
+            # A message may quote what came, and that may be no Unicode.
+            text = text.encode("utf-8", "replace").decode()
+            await send_text(self._socket, text, self._limits.write_stall_s)
 
     def _settled(self, name: str, value: object, now: object) -> None:
         """Refuse a change that comes after the audio began."""

@@ -2,29 +2,35 @@
 
 The protocol has no session: an address has one. `tgt_lang` of the first segment is the language;
 a segment that is the last ends the stream, and its answer says so. Only what is committed is
-written, as SimulEval takes nothing back.
+written, as SimulEval takes nothing back. An address's requests are served one after the other, each
+once all of it is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from earvoice.audio.signal import Float32
 from earvoice.serve.auth import Gate
 from earvoice.serve.dialects.bodies import BodyError, read_json
 from earvoice.serve.dialects.native import NativeStream, language_tag, start_of
+from earvoice.serve.dialects.plain_http import answered
 from earvoice.serve.errors import Fault
 from earvoice.serve.sessions import Sessions
 from earvoice.units import Seconds
 
-_MAX_BODY_BYTES = 16 << 20
+_MAX_BODY_BYTES = 2 << 20
+"""Numbers as text, about 20 bytes each: some 6 s at 16 kHz. SimulEval's segments have 4,000 to
+16,000 numbers; while many more are parsed, all other sessions would wait."""
 
 
 @dataclass
@@ -40,6 +46,9 @@ class _Agent:
         if self.stream is not None:
             self.stream.close()
         self.stream, self.rate_hz, self.ended, self.answered = None, 0, False, False
+
+
+_Act: TypeAlias = Callable[[_Agent], Awaitable[Response]]
 
 
 class SimulEvalAgents:
@@ -58,37 +67,45 @@ class SimulEvalAgents:
         ]
 
     async def _reset(self, request: Request) -> Response:
-        return await self._do(request, self._again)
+        return await self._answer(request, self._again)
 
     async def _input(self, request: Request) -> Response:
-        return await self._do(request, self._take)
+        async def work() -> Response:
+            # Before the agent is taken: a body that never ends would keep it from its address.
+            silent_s = self._sessions.settings.handshake_s
+            segment = await read_json(request, _MAX_BODY_BYTES, silent_s)
+            samples, rate_hz = await asyncio.to_thread(_audio, segment)
+
+            async def take(agent: _Agent) -> Response:
+                return await self._take(agent, segment, samples, rate_hz)
+
+            return await self._do(request, take)
+
+        return await answered(request, self._gate, self._sessions.metrics, work)
 
     async def _output(self, request: Request) -> Response:
-        return await self._do(request, self._say)
+        return await self._answer(request, self._say)
 
-    async def _do(self, request: Request, act: Any) -> Response:
-        refused = self._gate.refusal(request)
-        if refused is not None:
-            return JSONResponse({"error": refused[1]}, refused[0])
+    async def _answer(self, request: Request, act: _Act) -> Response:
+        async def work() -> Response:
+            return await self._do(request, act)
+
+        return await answered(request, self._gate, self._sessions.metrics, work)
+
+    async def _do(self, request: Request, act: _Act) -> Response:
         agent = self._agent(request.client.host if request.client else "")
-        try:
-            async with agent.lock:
+        async with agent.lock:
+            if agent.stream is not None:
+                agent.stream.rest(waits=False)
+            try:
+                return await act(agent)
+            except Fault:
+                agent.reset()
+                raise
+            finally:
                 if agent.stream is not None:
-                    agent.stream.rest(waits=False)
-                try:
-                    answer: Response = await act(agent, request)
-                finally:
-                    if agent.stream is not None:
-                        agent.stream.rest(waits=True)
-                    agent.used_s = time.monotonic()
-                return answer
-        except BodyError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except Fault as fault:
-            self._sessions.metrics.errors.labels(fault.code).inc()
-            agent.reset()
-            status = 503 if fault.code in ("overloaded", "going_away") else 400
-            return JSONResponse({"error": str(fault), "code": fault.code}, status)
+                    agent.stream.rest(waits=True)
+                agent.used_s = time.monotonic()
 
     def _agent(self, address: str) -> _Agent:
         now_s = time.monotonic()
@@ -99,13 +116,13 @@ class SimulEvalAgents:
                 del self._by_address[name]
         return self._by_address.setdefault(address, _Agent(now_s))
 
-    async def _again(self, agent: _Agent, request: Request) -> Response:
+    async def _again(self, agent: _Agent) -> Response:
         agent.reset()
         return Response()
 
-    async def _take(self, agent: _Agent, request: Request) -> Response:
-        segment = await read_json(request, _MAX_BODY_BYTES)
-        samples, rate_hz = _audio(segment)
+    async def _take(
+        self, agent: _Agent, segment: dict[str, Any], samples: Float32, rate_hz: int
+    ) -> Response:
         if samples.size:
             if agent.stream is None:
                 agent.rate_hz = rate_hz
@@ -124,7 +141,7 @@ class SimulEvalAgents:
                 agent.stream.finish()
         return Response()
 
-    async def _say(self, agent: _Agent, request: Request) -> Response:
+    async def _say(self, agent: _Agent) -> Response:
         text = ""
         if agent.stream is not None and not agent.answered:
             said = await agent.stream.settled()
@@ -145,7 +162,7 @@ class SimulEvalAgents:
         )
 
 
-def _audio(segment: dict[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float32]], int]:
+def _audio(segment: dict[str, Any]) -> tuple[Float32, int]:
     """Samples and rate of a segment, none of an empty one. Errors: `BodyError`."""
     content = segment.get("content") or []
     if segment.get("is_empty") or not content:
@@ -154,7 +171,8 @@ def _audio(segment: dict[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float32
     if segment.get("data_type") != "speech" or not isinstance(rate_hz, int):
         raise BodyError(400, "a segment must be speech, with its sample_rate")
     try:
-        samples = np.asarray(content, dtype=np.float32)
+        with np.errstate(over="ignore"):  # infinity, which is refused as no sound
+            samples = np.asarray(content, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):
         raise BodyError(400, "content must be a list of numbers") from None
     if samples.ndim != 1:

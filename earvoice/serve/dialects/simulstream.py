@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,7 +28,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from earvoice.serve.auth import Gate
 from earvoice.serve.dialects.bodies import BodyError, read_json
 from earvoice.serve.dialects.native import NativeStream, Said, language_tag, start_of
+from earvoice.serve.dialects.plain_http import answered
 from earvoice.serve.dialects.shown import Change, Shown
+from earvoice.serve.dialects.sockets import close, send_text
 from earvoice.serve.errors import Fault
 from earvoice.serve.protocol import Start
 from earvoice.serve.sessions import Sessions
@@ -38,6 +40,7 @@ from earvoice.units import SAMPLE_RATE, Seconds
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_BODY_BYTES = 4 << 20
 _MAX_TOKENS = 10_000
+_Act: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Response]]
 
 
 @dataclass
@@ -67,8 +70,7 @@ class SimulstreamSocket:
                 await self._next()
         except Fault as fault:
             self._sessions.metrics.errors.labels(fault.code).inc()
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-                await self._socket.close(fault.kind.close or 4400, fault.code)
+            await close(self._socket, fault.kind.close or 4400, fault.code)
         except (WebSocketDisconnect, RuntimeError, OSError):
             pass  # the client is gone
         finally:
@@ -117,7 +119,7 @@ class SimulstreamSocket:
             assert self._teller is not None
             await self._teller
             await self._drop()
-            await self._socket.send_text('{"end_of_processing": true}')
+            await self._send({"end_of_processing": True})
             return
         if self._stream is not None and data.keys() - {"metrics_metadata"}:
             raise Fault("request_refused", "what was asked cannot change once audio was sent")
@@ -134,9 +136,10 @@ class SimulstreamSocket:
         async for message in stream.said():
             change = shown.change([message])
             if change.new_text or change.deleted_text:
-                text = json.dumps({"new": change.new_text, "deleted": change.deleted_text})
-                async with asyncio.timeout(self._limits.write_stall_s):
-                    await self._socket.send_text(text)
+                await self._send({"new": change.new_text, "deleted": change.deleted_text})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await send_text(self._socket, json.dumps(message), self._limits.write_stall_s)
 
     async def _drop(self) -> None:
         if self._teller is not None:
@@ -177,25 +180,17 @@ class SimulstreamProcessors:
             self._route("tokens_to_string", "GET", self._text),
         ]
 
-    def _route(self, name: str, method: str, do: Any) -> Route:
+    def _route(self, name: str, method: str, do: _Act) -> Route:
         async def endpoint(request: Request) -> Response:
-            refused = self._gate.refusal(request)
-            if refused is not None:
-                return JSONResponse({"error": refused[1]}, refused[0])
-            try:
-                data = await read_json(request, _MAX_BODY_BYTES)
+            async def work() -> Response:
+                silent_s = self._sessions.settings.handshake_s
+                data = await read_json(request, _MAX_BODY_BYTES, silent_s)
                 session = data.get("session_id")
                 if not isinstance(session, str) or not _SESSION.fullmatch(session):
                     raise BodyError(400, "session_id must have 1 to 64 letters, digits, _ or -")
-                found: Response = await do(session, data)
-                return found
-            except BodyError as error:
-                return JSONResponse({"error": str(error)}, error.status)
-            except Fault as fault:
-                self._sessions.metrics.errors.labels(fault.code).inc()
-                status = 503 if fault.code in ("overloaded", "going_away") else 400
-                status = 500 if fault.code in ("model_error", "worker_lost") else status
-                return JSONResponse({"error": str(fault), "code": fault.code}, status)
+                return await do(session, data)
+
+            return await answered(request, self._gate, self._sessions.metrics, work)
 
         return Route(f"/{name}", endpoint, methods=[method])
 
@@ -209,8 +204,11 @@ class SimulstreamProcessors:
             if len(self._by_id) >= 2 * self._sessions.settings.max_sessions:
                 raise Fault("overloaded", "there are too many sessions")
             self._by_id[session] = _Processor(now_s)
-        self._by_id[session].used_s = now_s
-        return self._by_id[session]
+        found = self._by_id[session]
+        found.used_s = now_s
+        if found.stream is not None:
+            found.stream.keep()
+        return found
 
     def _forget(self, session: str) -> None:
         gone = self._by_id.pop(session, None)
@@ -278,7 +276,18 @@ class SimulstreamProcessors:
             raise BodyError(400, f"tokens must be a list of at most {_MAX_TOKENS} texts")
         if not all(isinstance(token, str) for token in tokens):
             raise BodyError(400, "tokens must be texts")
+        if not _is_unicode("".join(tokens)):
+            raise BodyError(400, "tokens must be Unicode; there is half of a surrogate pair")
         return JSONResponse({"tokens_as_string": text_of(tokens, "spm")})
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be sent: JSON can say what is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _output(change: Change) -> Response:
