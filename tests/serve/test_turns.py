@@ -160,9 +160,9 @@ def test_one_turn_parses_a_part_and_nothing_more_is_read_until_the_rest_is(serve
 
 
 def test_openais_client_lists_the_models(server):
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none")
-    names = {model.id for model in client.models.list()}
-    assert "plain" in names
-    assert client.models.retrieve("plain").owned_by == "earvoice"
-    with pytest.raises(openai.NotFoundError):
-        client.models.retrieve("nobody")
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        names = {model.id for model in client.models.list()}
+        assert "plain" in names
+        assert client.models.retrieve("plain").owned_by == "earvoice"
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve("nobody")
