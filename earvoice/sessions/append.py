@@ -135,12 +135,11 @@ class AppendInterpreter:
         told, progress.prompt = progress.prompt, prompt
         if progress.last is None or prompt == told:
             return  # it is told when it is asked for the first time
-        if progress.last == told.after[-1] and not progress.words:
-            progress.last = prompt.after[-1]  # fed again after the next segment
-            return
         with self._lock, torch.inference_mode():
             slots = self.cache.pinned_text(session.row)
-            if len(slots) == len(prompt.after) and self._room(session.row):
+            if len(slots) < len(told.after):
+                progress.last = prompt.after[-1]  # fed again after the next segment
+            elif self._room(session.row):
                 self._put_anew(session.row, int(slots[-1]), prompt.after[-1])
 
     def _put_anew(self, row: int, slot: int, token: int) -> None:

@@ -86,6 +86,27 @@ def test_the_model_is_told_the_new_k_in_the_place_of_the_old_one():
     assert changed.progress.prompt == made.settings.prompt(2)
 
 
+class Silent(WaitK):
+    """Writes after the first segment, then no more."""
+
+    def decide(self, view):
+        return Write(self.n) if view.segments_read == 1 else Read()
+
+
+def test_the_new_k_is_fed_where_the_old_one_would_have_been_fed_again():
+    made = interpreter(seed=5, **SHORT_WINDOW)
+    session = made.open(ask(Silent(1, 1)))
+    said = [e for n in range(9) for e in session.push(noise(made.segment_samples, n))]
+    assert said
+    assert (
+        session.progress.last == made.settings.prompt(1).after[-1]
+    )  # all text has left the window
+    session.update(policy=WaitK(2, 1))
+    assert session.progress.last == made.settings.prompt(2).after[-1]
+    assert session.push(noise(2 * made.segment_samples, 9))
+    assert len(made.cache.pinned_text(session.row)) == len(made.settings.prompt(2).after)
+
+
 def test_a_change_after_a_slide_goes_on():
     made = interpreter(seed=4, **SHORT_WINDOW)
     session = made.open(ask(WaitK(1, 1)))
