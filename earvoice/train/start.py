@@ -129,17 +129,6 @@ class Start:
     digests: dict[str, str]
 
 
-def starting_weights(
-    fresh: Mapping[str, Tensor],
-    recipe: RecipeConfig,
-    index: int,
-    out: Path,
-    reuse: Mapping[str, str],
-) -> dict[str, Tensor]:
-    """The weights of `start_of`."""
-    return start_of(fresh, recipe, index, out, reuse).weights
-
-
 def start_of(
     fresh: Mapping[str, Tensor],
     recipe: RecipeConfig,

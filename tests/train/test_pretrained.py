@@ -14,7 +14,7 @@ from earvoice.systems import build
 from earvoice.text.tokenizer import Tokenizer
 from earvoice.train.recipe import Options, run_recipe
 from earvoice.train.stage import RecipeConfig
-from earvoice.train.start import pretrained_vocabulary, providing, starting_weights
+from earvoice.train.start import pretrained_vocabulary, providing, start_of
 from tests.exported import flip_bit
 
 transformers = pytest.importorskip("transformers")
@@ -133,19 +133,19 @@ def test_what_a_folder_lacks_or_has_damaged_is_named(request, start, tiny_corpus
     fresh = dict(system.state_dict())
     reuse = {"pretrained": str(start)}
     with pytest.raises(CheckpointError, match=r"has no 'adapter\.layers\.0\.weight' \(6 of"):
-        starting_weights(fresh, found, 3, tmp_path, reuse)
+        start_of(fresh, found, 3, tmp_path, reuse)
     parts = recipe(request, tiny_corpus, tmp_path)
-    assert starting_weights(fresh, parts, 3, tmp_path, reuse).keys() == fresh.keys()
+    assert start_of(fresh, parts, 3, tmp_path, reuse).weights.keys() == fresh.keys()
     nowhere = {"pretrained": str(tmp_path / "nowhere")}
     with pytest.raises(ConfigError, match="--reuse pretrained=DIR names another folder"):
-        starting_weights(fresh, parts, 3, tmp_path, nowhere)
+        start_of(fresh, parts, 3, tmp_path, nowhere)
     hurt = tmp_path / "hurt"
     hurt.mkdir()
     for file in start.iterdir():
         (hurt / file.name).write_bytes(file.read_bytes())
     flip_bit(hurt / "model.safetensors")
     with pytest.raises(CheckpointError, match="does not match its SHA-256"):
-        starting_weights(fresh, parts, 3, tmp_path, {"pretrained": str(hurt)})
+        start_of(fresh, parts, 3, tmp_path, {"pretrained": str(hurt)})
 
 
 def test_the_vocabulary_of_another_run_is_not_taken(tmp_path):
