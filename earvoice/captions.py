@@ -18,13 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from earvoice.events import Commit, Stamped, Stream
+from earvoice.text.sentences import ends_sentence
 from earvoice.units import Seconds
 
 LINE_COLUMNS = 42
 MIN_S: Seconds = 1.0
 MAX_S: Seconds = 7.0
 PAUSE_S: Seconds = 2.0
-_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,7 @@ def _ends(group: list[Word], word: Word) -> bool:
         return True
     if word.start_s - group[-1].end_s >= PAUSE_S:
         return True
-    closed = group[-1].text.rstrip("\"'”’»)]").endswith(_SENTENCE_ENDS)
-    return closed and group[-1].end_s - start_s >= MIN_S
+    return ends_sentence(group[-1].text) and group[-1].end_s - start_s >= MIN_S
 
 
 def _timed(groups: list[list[Word]]) -> Iterator[Caption]:

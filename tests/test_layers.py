@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "config": {"errors"},
     "session": {"audio", "errors", "events", "units"},
     "driver": {"audio", "events", "session", "units"},
-    "captions": {"events", "units"},
+    "captions": {"events", "text", "units"},
     "text": BASE,
     "policies": BASE,
     "agent": BASE | {"text"},

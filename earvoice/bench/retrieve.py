@@ -47,7 +47,8 @@ def run(settings: RetrieveSettings, say: Callable[[str], None]) -> dict[str, Any
     store = TermStore(retriever, glossary)
     built_s = time.process_time() - started
     frames = torch.randn(round(settings.seconds * FRAMES_A_SECOND), _ENCODER_DIM)
-    spotter = TermSpotter(retriever, TermView(retriever, store, ("en", "de")), 0.5)
+    view = TermView(store, TermStore(retriever, ()), frozenset(), ("en", "de"))
+    spotter = TermSpotter(retriever, view, 0.5)
     costs_ms = []
     with torch.inference_mode():
         spotter.push(frames[: config.window_frames])

@@ -166,7 +166,7 @@ class TermStores:
         known = () if old is None else (old.base, old.extra)
         base = self._store(self._bases, glossary.base, known)
         extra = self._store(self._extras, glossary.added, (base, *known))
-        return TermView(self._retriever, base, pair, extra, glossary.removed)
+        return TermView(base, extra, glossary.removed, pair)
 
     def _store(
         self,
@@ -193,30 +193,17 @@ class TermStores:
 class TermView:
     """What one session searches: a shared base, its own additions, and what is hidden of the base.
 
+    Immutable; an edited glossary is another view (`TermStores.view`).
     pair: languages; entries for other pairs are hidden.
     """
 
     def __init__(
-        self,
-        retriever: Retriever,
-        base: TermStore,
-        pair: tuple[str, str],
-        extra: TermStore | None = None,
-        hidden: frozenset[str] = frozenset(),
+        self, base: TermStore, extra: TermStore, hidden: frozenset[str], pair: tuple[str, str]
     ) -> None:
-        self._retriever, self.base, self.pair = retriever, base, pair
-        self.extra = TermStore(retriever, ()) if extra is None else extra
-        self._hidden = hidden
+        self.base, self.extra, self._hidden, self.pair = base, extra, hidden, pair
 
     def __len__(self) -> int:
         return len(self.base) + len(self.extra)
-
-    def follow(self, glossary: Glossary) -> None:
-        """Takes the edits of a glossary whose base is this view's."""
-        added = tuple(glossary.added.values())
-        if self.extra.entries != added:
-            self.extra = TermStore(self._retriever, added, (self.base, self.extra))
-        self._hidden = glossary.removed
 
     def nearest(self, queries: Tensor, most: int) -> tuple[list[Entry], Tensor]:
         """At most about `most` terms near any of the queries, and their letters [K, C].

@@ -12,7 +12,7 @@ from earvoice.agent.glossary import Entry, Glossary
 from earvoice.models.retriever import Retriever, RetrieverConfig
 from earvoice.sessions import term_index
 from earvoice.sessions.spotter import Hit, TermSpotter
-from earvoice.sessions.term_index import FaissIndex, PlainIndex, TermStore, TermView
+from earvoice.sessions.term_index import FaissIndex, PlainIndex, TermStores
 
 CONFIG = RetrieverConfig(
     dim=16, heads=2, layers=1, key_layers=1, vector=8, alphabet=128, window_frames=24,
@@ -29,9 +29,7 @@ def retriever():
 
 
 def view_of(retriever, glossary):
-    view = TermView(retriever, TermStore(retriever, glossary.base.values()), PAIR)
-    view.follow(glossary)
-    return view
+    return TermStores(retriever).view(glossary, PAIR)
 
 
 def frames(count, seed=0):
@@ -85,11 +83,12 @@ def test_a_small_glossary_is_looked_at_whole(retriever):
 def test_edits_are_followed(retriever):
     glossary = Glossary(map(Entry, NAMES[:3]))
     edited = glossary.edit(add=[Entry("oboe"), Entry("house", "Haus")], remove=["garden"])
-    view = view_of(retriever, edited)
+    stores = TermStores(retriever)
+    view = stores.view(edited, PAIR)
     entries, spelt = view.nearest(torch.zeros(1, 8), 4)
     assert set(entries) == {Entry("Krzysztof"), Entry("oboe"), Entry("house", "Haus")}
     assert len(spelt) == 3
-    view.follow(glossary)
+    view = stores.view(glossary, PAIR, view)
     assert set(view.nearest(torch.zeros(1, 8), 4)[0]) == set(glossary)
 
 
